@@ -1,0 +1,110 @@
+"""The peers that benchmarks measure beside us, and what makes the comparison fair."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from s3d.models.network import INCEPTION, Network
+
+
+def load_torchvision_s3d(num_classes: int) -> nn.Module:
+    """Return torchvision's S3D with fresh weights.
+
+    Its head's average pool of 2x7x7 fails on clips below 224 px; it is set to what is left there,
+    which is what ours does. Its wheel is built for CUDA and refuses a CPU-only torch for want of two detection operators
+    that S3D does not use; declaring them lets it import.
+    """
+    try:
+        from torchvision.models.video import s3d
+    except RuntimeError:
+        library = torch.library.Library("torchvision", "FRAGMENT")
+        library.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+        library.define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+        for name in [n for n in sys.modules if n.partition(".")[0] == "torchvision"]:
+            del sys.modules[name]
+        from torchvision.models.video import s3d
+    model: nn.Module = s3d(num_classes=num_classes)
+    model.avgpool = _ShrinkingPool()
+    return model
+
+
+class _ShrinkingPool(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        kernel = [min(n, k) for n, k in zip(x.shape[2:], (2, 7, 7), strict=True)]
+        return nn.functional.avg_pool3d(x, kernel, stride=1)
+
+
+def copy_torchvision_s3d(source: nn.Module, network: Network) -> None:
+    """Give our S3D (style `torchvision`) the weights of torchvision's, so that answers compare."""
+    state = {k: v for k, v in source.state_dict().items() if not k.endswith("num_batches_tracked")}
+    names = dict(_pairs())
+    ours = network.state_dict()
+    for name in ours:
+        if name.endswith("num_batches_tracked"):
+            continue
+        prefix, _, leaf = _split(name)
+        sources = names[prefix]
+        parts = [_take(state, peer, leaf) for peer in sources]
+        ours[name] = torch.cat(parts).reshape(ours[name].shape)
+    network.load_state_dict(ours)
+
+
+def describe_machine() -> dict[str, str]:
+    """Return what a record needs to say about where it was measured."""
+    cpu = platform.processor() or "unknown"
+    for line in _lines(Path("/proc/cpuinfo")):
+        if line.startswith("model name"):
+            cpu = line.partition(":")[2].strip()
+            break
+    return {
+        "cpu": cpu,
+        "threads": str(torch.get_num_threads()),
+        "torch": version("torch"),
+        "python": platform.python_version(),
+    }
+
+
+def _lines(path: Path) -> list[str]:
+    return path.read_text().splitlines() if path.is_file() else []
+
+
+def _split(name: str) -> tuple[str, str, str]:
+    for mark in (".norm.", ".weight", ".bias"):
+        if mark in name:
+            prefix, _, tail = name.partition(mark)
+            return prefix, mark, mark.strip(".") + ("." + tail if tail else "")
+    raise KeyError(name)
+
+
+def _take(state: dict[str, Tensor], peer: str, leaf: str) -> Tensor:
+    if leaf.startswith("norm."):
+        return state[f"{peer}.1.{leaf.removeprefix('norm.')}"]
+    if peer == "classifier":
+        return state[f"classifier.1.{leaf}"]
+    return state[f"{peer}.0.{leaf}"]
+
+
+def _pairs() -> list[tuple[str, list[str]]]:
+    pairs = [
+        ("conv1a.0", ["features.0.0"]),
+        ("conv1a.1", ["features.0.1"]),
+        ("conv2b", ["features.2"]),
+        ("conv2c.0", ["features.3.0"]),
+        ("conv2c.1", ["features.3.1"]),
+        ("head.classifier", ["classifier"]),
+    ]
+    places = (5, 6, 8, 9, 10, 11, 12, 14, 15)
+    for block, place in zip(INCEPTION, places, strict=True):
+        peer = f"features.{place}"
+        pairs.append((f"{block}.entry", [f"{peer}.branch{n}" for n in ("0", "1.0", "2.0")]))
+        pairs.append((f"{block}.branch3.1", [f"{peer}.branch3.1"]))
+        for branch in (1, 2):
+            for half in (0, 1):
+                pairs.append((f"{block}.branch{branch}.{half}", [f"{peer}.branch{branch}.1.{half}"]))
+    return pairs

@@ -1,0 +1,43 @@
+"""Recognise actions in video: the S3D family, from a folder of clips to labels.
+
+    import s3d
+    s3d.load("model.safetensors").predict("video.mp4").top(3)
+    network = s3d.build("s3d_g", num_classes=400)
+
+Names are imported when first used, so that `import s3d` and `s3d --help` do not wait for torch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "ClipSpec": "s3d.clip",
+    "InputError": "s3d.errors",
+    "NETWORKS": "s3d.models.family",
+    "Network": "s3d.models.network",
+    "Style": "s3d.models.style",
+    "build": "s3d.models.network",
+}
+
+if TYPE_CHECKING:
+    from s3d.clip import ClipSpec
+    from s3d.errors import InputError
+    from s3d.models.family import NETWORKS
+    from s3d.models.network import Network, build
+    from s3d.models.style import Style
+
+__all__ = ["NETWORKS", "ClipSpec", "InputError", "Network", "Style", "build"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 's3d' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOMES])

@@ -1,0 +1,136 @@
+"""The input contract: what a network was trained to see, carried in its model file.
+
+No torch here, so that the contract can be read and checked anywhere.
+
+    frames  (T, H, W, 3) uint8 RGB       what a decoder gives
+    clip    (C, T, H, W) float32         what a network takes: (frames / 255 - mean) / std
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal, get_args
+
+from s3d.errors import InputError
+
+Resize = Literal["keep", "squash"]
+Modality = Literal["rgb", "flow"]
+
+CHANNELS: dict[str, int] = {"rgb": 3, "flow": 2}
+MAX_FRAMES = 4096
+MAX_SIZE_PX = 4096
+
+
+@dataclass(frozen=True)
+class ClipSpec:
+    """Describe the clip a network takes.
+
+    Attributes:
+        frames: Frames in a clip, T.
+        rate_fps: Frames a second at which a video is sampled, whatever its own rate.
+        resize_px: (height, width) to which a frame is resized before it is cropped.
+        size_px: (height, width) of the crop: what the network sees.
+        resize: "keep" scales a frame, aspect kept, to the smallest size that covers `resize_px`;
+            "squash" scales it to exactly `resize_px`, as the paper does.
+        mean: Per channel, subtracted from frames / 255.
+        std: Per channel, divides what is left. 0.5 and 0.5 give [-1, 1].
+        modality: "rgb" (3 channels) or "flow" (2: horizontal, vertical).
+
+    Source: paper section 5 of arXiv 1712.04851 (64 frames, 256 x 256, crop 224); I3D (25 fps).
+    """
+
+    frames: int = 64
+    rate_fps: float = 25.0
+    resize_px: tuple[int, int] = (256, 256)
+    size_px: tuple[int, int] = (224, 224)
+    resize: Resize = "squash"
+    mean: tuple[float, ...] = (0.5, 0.5, 0.5)
+    std: tuple[float, ...] = (0.5, 0.5, 0.5)
+    modality: Modality = "rgb"
+
+    def __post_init__(self) -> None:
+        self._check_choices()
+        _check_number("frames", self.frames, 1, MAX_FRAMES)
+        _check_number("rate_fps", self.rate_fps, 0.01, 1000.0)
+        for name in ("resize_px", "size_px"):
+            pair = getattr(self, name)
+            if len(pair) != 2:
+                raise InputError(f"ClipSpec {name} is {pair}; it needs (height, width).")
+            for value in pair:
+                _check_number(name, value, 1, MAX_SIZE_PX)
+        if self.size_px[0] > self.resize_px[0] or self.size_px[1] > self.resize_px[1]:
+            raise InputError(
+                f"ClipSpec crops {self.size_px} from frames resized to {self.resize_px}; "
+                "resize_px must be at least size_px."
+            )
+        for name in ("mean", "std"):
+            if len(getattr(self, name)) != self.channels:
+                raise InputError(
+                    f"ClipSpec {name} has {len(getattr(self, name))} values; "
+                    f"{self.modality} has {self.channels} channels."
+                )
+        for value in self.mean:
+            _check_number("mean", value, -1e6, 1e6)
+        for value in self.std:
+            _check_number("std", value, 1e-6, 1e6)
+
+    @property
+    def channels(self) -> int:
+        """Return the channels of a clip: 3 for rgb, 2 for flow."""
+        return CHANNELS[self.modality]
+
+    @property
+    def span_seconds(self) -> float:
+        """Return the time a clip covers, from its first frame to the end of its last."""
+        return self.frames / self.rate_fps
+
+    @property
+    def value_range(self) -> tuple[float, float]:
+        """Return the lowest and highest value a clip made by this contract can hold."""
+        low = min(-m / s for m, s in zip(self.mean, self.std, strict=True))
+        high = max((1 - m) / s for m, s in zip(self.mean, self.std, strict=True))
+        return low, high
+
+    def describe(self) -> str:
+        """Return the contract in a few words, for people."""
+        height, width = self.size_px
+        return (
+            f"{self.frames} frames at {self.rate_fps:g} fps ({self.span_seconds:.2g} s), "
+            f"{width} x {height} px, {self.modality}"
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the contract as plain JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, values: object) -> ClipSpec:
+        """Rebuild a contract from what `to_json` gave.
+
+        Raises:
+            InputError: A field is missing, unknown, of the wrong kind or out of range.
+        """
+        names = {field.name for field in fields(cls)}
+        if not isinstance(values, dict) or set(values) != names:
+            raise InputError(f"a clip contract needs exactly the fields {', '.join(sorted(names))}.")
+        plain = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+        for name in ("resize_px", "size_px", "mean", "std"):
+            if not isinstance(plain[name], tuple):
+                raise InputError(f"clip contract field {name} is {plain[name]!r}; it needs a list.")
+        return cls(**plain)
+
+    def _check_choices(self) -> None:
+        if self.resize not in get_args(Resize):
+            raise InputError(f"ClipSpec resize is {self.resize!r}; it is 'keep' or 'squash'.")
+        if self.modality not in get_args(Modality):
+            raise InputError(f"ClipSpec modality is {self.modality!r}; it is 'rgb' or 'flow'.")
+
+
+def _check_number(name: str, value: object, low: float, high: float) -> None:
+    whole = isinstance(low, int)
+    kinds = (int,) if whole else (int, float)
+    is_number = isinstance(value, kinds) and not isinstance(value, bool)
+    if not is_number or not math.isfinite(value) or not low <= value <= high:  # type: ignore[arg-type, operator]
+        kind = "a whole number" if whole else "a number"
+        raise InputError(f"ClipSpec {name} is {value!r}; it needs {kind} from {low} to {high}.")

@@ -1,0 +1,97 @@
+"""Frames to the clip a network takes: sizes, crops, values.
+
+frames  (T, H, W, 3) uint8 RGB
+clip    (C, T, H, W) float32, laid out in memory as (T, H, W, C)
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from s3d.clip import ClipSpec
+from s3d.data.decode import MAX_SIDE_PX, Frames
+from s3d.errors import InputError
+
+if TYPE_CHECKING:
+    import torch
+
+
+def resized_px(info_height: int, info_width: int, spec: ClipSpec) -> tuple[int, int]:
+    """Return the (height, width) to which a video's frames are resized before cropping.
+
+    Args:
+        info_height: Displayed height in px.
+        info_width: Displayed width in px.
+        spec: "squash" gives spec.resize_px, "keep" the smallest size of the video's aspect that
+            covers it.
+    """
+    height, width = spec.resize_px
+    if spec.resize == "squash":
+        return height, width
+    scale = max(height / info_height, width / info_width)
+    # The cap squashes a video of a few px in one direction, instead of asking for gigabytes.
+    grown = (round(info_height * scale), round(info_width * scale))
+    return min(max(height, grown[0]), MAX_SIDE_PX), min(max(width, grown[1]), MAX_SIDE_PX)
+
+
+def crop_at(frames: Frames, top: int, left: int, size_px: tuple[int, int]) -> Frames:
+    """Return the (T, h, w, 3) view of the frames whose upper left corner is (top, left).
+
+    Raises:
+        InputError: The crop does not lie within the frames.
+    """
+    height, width = size_px
+    if not (0 <= top <= frames.shape[1] - height and 0 <= left <= frames.shape[2] - width):
+        raise InputError(
+            f"a crop of {height} x {width} px at ({top}, {left}) does not lie within frames of "
+            f"{frames.shape[1]} x {frames.shape[2]} px. Resize them to at least the crop's size."
+        )
+    return frames[:, top : top + height, left : left + width]
+
+
+def centre_crop(frames: Frames, size_px: tuple[int, int]) -> Frames:
+    """Return the (T, h, w, 3) view of the middle of the frames."""
+    spare_height, spare_width = frames.shape[1] - size_px[0], frames.shape[2] - size_px[1]
+    return crop_at(frames, spare_height // 2, spare_width // 2, size_px)
+
+
+def three_crops(frames: Frames, size_px: tuple[int, int]) -> list[Frames]:
+    """Return the crops at start, centre and end of the direction with more to spare.
+
+    That is the longer side for square crops; across it the crops are centred.
+    """
+    down, right = frames.shape[1] - size_px[0], frames.shape[2] - size_px[1]
+    if right >= down:
+        return [crop_at(frames, down // 2, left, size_px) for left in (0, right // 2, right)]
+    return [crop_at(frames, top, right // 2, size_px) for top in (0, down // 2, down)]
+
+
+def to_clip(frames: Frames, spec: ClipSpec) -> torch.Tensor:
+    """Return the clip: (frames / 255 - mean) / std.
+
+    Args:
+        frames: (T, H, W, C) uint8, C as spec.modality has it; cropped already.
+        spec: Gives mean and std.
+
+    Returns:
+        (C, T, H, W) float32, a permuted view of memory laid out as (T, H, W, C): the layout in
+        which the networks are fast.
+
+    Raises:
+        InputError: frames are not (T, H, W, C) uint8.
+    """
+    import torch
+
+    if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[-1] != spec.channels:
+        raise InputError(
+            f"frames are {frames.dtype} of shape {frames.shape}; {spec.modality} needs uint8 of "
+            f"shape (T, H, W, {spec.channels})."
+        )
+    # torch warns about memory it may not write to, and takes no negative strides.
+    plain = frames if frames.flags.writeable else frames.copy()
+    values = torch.from_numpy(np.ascontiguousarray(plain)).to(torch.float32)
+    scale = torch.tensor([1 / (255 * s) for s in spec.std])
+    shift = torch.tensor([m / s for m, s in zip(spec.mean, spec.std, strict=True)])
+    return values.mul_(scale).sub_(shift).permute(3, 0, 1, 2)

@@ -1,0 +1,152 @@
+"""How good a model is on labelled videos: every figure with the protocol that gave it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from s3d.data.videos import VideoList
+from s3d.errors import InputError
+from s3d.evaluate.metrics import (
+    class_accuracy,
+    confusion_matrix,
+    mean_class_accuracy,
+    top_k,
+)
+from s3d.infer.recognizer import Prediction, Recognizer
+from s3d.models.cost import count_cost
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """Hold the scores of a model on labelled videos.
+
+    Attributes:
+        protocol: Which clips were scored.
+        is_reversed: Whether videos were played backwards.
+        labels: The model's classes.
+        truth: (N,) class numbers of the videos that could be read.
+        scores: (N, K).
+        views: (N,) clips and crops scored of each.
+        found: Videos listed.
+        failures: (path, reason) of those that could not be read.
+        macs_per_video: Multiply-adds, the mean over the videos.
+        seconds: What it took, decoding included.
+    """
+
+    protocol: str
+    is_reversed: bool
+    labels: tuple[str, ...]
+    truth: npt.NDArray[np.int64]
+    scores: npt.NDArray[np.float32]
+    views: npt.NDArray[np.int64]
+    found: int
+    failures: tuple[tuple[str, str], ...]
+    macs_per_video: float
+    seconds: float
+
+    @property
+    def confusion(self) -> npt.NDArray[np.int64]:
+        """Return counts (K, K), rows the truth, columns what was predicted."""
+        return confusion_matrix(self.scores.argmax(1), self.truth, len(self.labels))
+
+    def top(self, k: int) -> float:
+        """Return the share of videos whose class is among the k likeliest."""
+        return top_k(self.scores, self.truth, k)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return every figure as plain JSON values."""
+        recall = class_accuracy(self.confusion)
+        per_class = {
+            label: None if np.isnan(value) else round(float(value), 4)
+            for label, value in zip(self.labels, recall, strict=True)
+        }
+        return {
+            "protocol": self.protocol,
+            "reversed": self.is_reversed,
+            "top1": round(self.top(1), 4),
+            "top5": round(self.top(5), 4) if len(self.labels) > 5 else None,
+            "mean_class_accuracy": round(float(mean_class_accuracy(self.confusion)), 4),
+            "per_class": per_class,
+            "videos_found": self.found,
+            "videos_scored": len(self.truth),
+            "failures": [{"path": path, "reason": reason} for path, reason in self.failures],
+            "views_per_video": round(float(self.views.mean()), 2),
+            "macs_per_video": round(self.macs_per_video),
+            "seconds": round(self.seconds, 2),
+        }
+
+
+def evaluate(
+    recognizer: Recognizer,
+    videos: VideoList,
+    protocol: str = "clip",
+    reverse: bool = False,
+    *,
+    threads: int = 1,
+    progress: Callable[[int, int], None] | None = None,
+) -> Evaluation:
+    """Score labelled videos under a protocol.
+
+    Args:
+        recognizer: The model.
+        videos: What to score; their labels must be the model's.
+        protocol: One of `s3d.infer.views.PROTOCOLS`.
+        reverse: Play videos backwards.
+        threads: Videos read at a time.
+        progress: Told after each video.
+
+    Raises:
+        InputError: A label is unknown to the model, or not one video can be read.
+    """
+    numbers = _number_labels(recognizer, videos)
+    begin = time.perf_counter()
+    paths = [video.path for video in videos.videos]
+    scores, truth, views, failures = [], [], [], list(videos.skipped)
+    results = recognizer.predict_each(paths, protocol, reverse, threads)
+    for done, (path, number, result) in enumerate(zip(paths, numbers, results, strict=True), 1):
+        if isinstance(result, Prediction):
+            scores.append(result.scores)
+            truth.append(number)
+            views.append(result.views)
+        else:
+            failures.append((path, str(result)))
+        if progress:
+            progress(done, len(paths))
+    if not scores:
+        raise InputError(f"not one of {len(paths)} videos can be read; first: {failures[-1][1]}")
+    return Evaluation(
+        protocol,
+        reverse,
+        recognizer.labels,
+        np.array(truth),
+        np.stack(scores),
+        np.array(views),
+        len(paths) + len(videos.skipped),
+        tuple(failures),
+        count_macs(recognizer) * float(np.mean(views)),
+        time.perf_counter() - begin,
+    )
+
+
+def count_macs(recognizer: Recognizer) -> int:
+    """Return the multiply-adds of one clip."""
+    spec = recognizer.spec
+    return count_cost(recognizer.network, spec.frames, spec.size_px).macs
+
+
+def _number_labels(recognizer: Recognizer, videos: VideoList) -> list[int]:
+    numbers = {label: number for number, label in enumerate(recognizer.labels)}
+    unknown = [label for label in videos.labels if label not in numbers]
+    if unknown:
+        known = ", ".join(recognizer.labels[:10]) + (" ..." if len(numbers) > 10 else "")
+        raise InputError(
+            f"{videos.source}: class {unknown[0]!r} is unknown to the model "
+            f"({len(unknown)} such). It knows: {known}."
+        )
+    return [numbers[video.label] for video in videos.videos]

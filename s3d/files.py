@@ -1,0 +1,73 @@
+"""Writing so that a file is whole or absent: beside its place, then renamed into it."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from s3d.errors import InputError
+
+
+def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
+    """Let `write` fill a file beside `path`, then rename it into place.
+
+    Args:
+        path: Where the file is to be.
+        write: Fills the path it is given.
+
+    Raises:
+        InputError: The disk is full, the folder is missing or may not be written to. Nothing
+            half-written is left.
+    """
+    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        write(beside)
+        with beside.open("rb") as file:
+            os.fsync(file.fileno())
+        beside.replace(path)
+    except BaseException as error:
+        beside.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            reason = error.strerror or str(error)
+            raise InputError(
+                f"{path}: cannot be written ({reason}). Free some room or choose another place."
+            ) from None
+        raise
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write bytes atomically; raises as `write_atomically`."""
+
+    def write(beside: Path) -> None:
+        beside.write_bytes(content)
+
+    write_atomically(path, write)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8 text atomically; raises as `write_atomically`."""
+    write_bytes(path, text.encode())
+
+
+def write_json(path: Path, values: object) -> None:
+    """Write JSON atomically; raises as `write_atomically`."""
+    write_text(path, json.dumps(values, indent=1, ensure_ascii=False) + "\n")
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder and those above it.
+
+    Raises:
+        InputError: It cannot be made or written to.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise InputError(
+            f"{path}: the folder cannot be made ({reason}). Choose another place."
+        ) from None
+    if not os.access(path, os.W_OK | os.X_OK):
+        raise InputError(f"{path}: no permission to write there. Choose another place.")

@@ -1,0 +1,156 @@
+"""A model at work: videos in, labelled scores out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from s3d.clip import ClipSpec
+from s3d.data.loader import normalise, run_ahead
+from s3d.data.paths import AnyPath
+from s3d.errors import InputError
+from s3d.infer.views import Views, check_protocol, read_views
+from s3d.models.model_file import ModelFile, load_model
+from s3d.models.network import Network
+
+Scores = npt.NDArray[np.float32]
+
+VIEWS_AT_ONCE_PIXELS = 4 * 64 * 224 * 224
+"""Pixels of the views that go through a network at once; it bounds memory."""
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """Hold what a model says of one video.
+
+    Attributes:
+        path: The video.
+        labels: Class names.
+        scores: (K,) probabilities, their sum 1.
+        views: How many clips and crops were scored.
+    """
+
+    path: str
+    labels: tuple[str, ...]
+    scores: Scores
+    views: int
+
+    def top(self, count: int = 5) -> list[tuple[str, float]]:
+        """Return the likeliest classes, best first, as (label, score)."""
+        order = np.argsort(-self.scores, kind="stable")[:count]
+        return [(self.labels[i], float(self.scores[i])) for i in order]
+
+    @property
+    def label(self) -> str:
+        """Return the likeliest class."""
+        return self.top(1)[0][0]
+
+
+class Recognizer:
+    """Label videos with a model.
+
+    Attributes:
+        network: The `nn.Module`, in eval mode: `network(clips)` gives logits,
+            `network.features(clips, at="mixed5c")` a block's output.
+        labels: Class names, in the order of the logits.
+        spec: The clip the network takes.
+        metrics: What was measured of it, each with its protocol.
+    """
+
+    def __init__(self, model: ModelFile) -> None:
+        self.network: Network = model.network.eval()
+        self.labels: tuple[str, ...] = model.labels
+        self.spec: ClipSpec = model.spec
+        self.metrics: tuple[dict[str, Any], ...] = model.metrics
+        self.source, self.licence = model.source, model.licence
+
+    def to(self, device: str) -> Recognizer:
+        """Move the network to a device and return self."""
+        self.network.to(device)
+        return self
+
+    def predict(self, video: AnyPath, protocol: str = "cover", reverse: bool = False) -> Prediction:
+        """Label one video.
+
+        Args:
+            video: A local file.
+            protocol: Which clips are scored: see `s3d.infer.views`.
+            reverse: Play it backwards.
+
+        Raises:
+            InputError: The video cannot be read.
+        """
+        views = read_views(video, self.spec, protocol, reverse)
+        return Prediction(str(video), self.labels, self.score(views), views.count)
+
+    def predict_each(
+        self,
+        videos: Sequence[AnyPath],
+        protocol: str = "cover",
+        reverse: bool = False,
+        threads: int = 1,
+    ) -> Iterator[Prediction | InputError]:
+        """Label videos in order, the next ones read while one is scored.
+
+        Yields:
+            A prediction; or for a video that cannot be read the error, and goes on.
+        """
+        check_protocol(protocol)
+
+        def read(video: AnyPath) -> Views | InputError:
+            try:
+                return read_views(video, self.spec, protocol, reverse)
+            except InputError as error:
+                return error
+
+        results = run_ahead(read, list(videos), threads, ahead=threads)
+        for video, views in zip(videos, results, strict=True):
+            if isinstance(views, InputError):
+                yield views
+            else:
+                yield Prediction(str(video), self.labels, self.score(views), views.count)
+
+    def score(self, views: Views) -> Scores:
+        """Return the scores (K,) of a video's views."""
+        device = next(self.network.parameters()).device
+        logits, weights = [], []
+        for piece in views.pieces:
+            for part in _parts(piece):
+                clips = normalise(part, self.spec).to(device)
+                with torch.inference_mode():
+                    logits.append(self.network(clips).float().cpu())
+                weights += [part.shape[1]] * len(part)
+        return _combine(torch.cat(logits), torch.tensor(weights), views.average_logits)
+
+
+def load(path: str | Path) -> Recognizer:
+    """Load a model file.
+
+    Args:
+        path: A safetensors file that `s3d train` or `save_model` wrote.
+
+    Raises:
+        InputError: The file is missing, damaged or foreign.
+    """
+    return Recognizer(load_model(path))
+
+
+def _parts(piece: npt.NDArray[np.uint8]) -> list[npt.NDArray[np.uint8]]:
+    pixels = int(np.prod(piece.shape[1:4]))
+    most = max(1, VIEWS_AT_ONCE_PIXELS // pixels)
+    return [piece[i : i + most] for i in range(0, len(piece), most)]
+
+
+def _combine(logits: Tensor, weights: Tensor, average_logits: bool) -> Scores:
+    """Average over views: logits by their frames, or scores evenly."""
+    if average_logits:
+        share = weights / weights.sum()
+        return (logits * share[:, None]).sum(0).softmax(0).numpy()
+    return logits.softmax(1).mean(0).numpy()

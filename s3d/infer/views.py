@@ -1,0 +1,127 @@
+"""The protocols: which clips of a video are scored, and how the scores become one.
+
+    cover        clips spread over the whole video, as many as it takes, at most 10; scores averaged
+    clip         one clip from the middle, centre crop
+    10x3         10 clips spread over the video, 3 crops each; scores averaged (30 views)
+    all-frames   every frame at the clip's rate, centre crop, logits averaged over time: the paper's
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from s3d.clip import ClipSpec
+from s3d.data.decode import Frames, VideoInfo, probe_video, read_frames
+from s3d.data.paths import AnyPath
+from s3d.data.sample import all_indices, clip_indices, spread_starts
+from s3d.data.transform import centre_crop, resized_px, three_crops
+from s3d.errors import InputError
+
+PROTOCOLS = ("cover", "clip", "10x3", "all-frames")
+MOST_COVERING_CLIPS = 10
+PIECE_PIXELS = 300 * 224 * 224
+"""Pixels of the longest piece scored at once under all-frames; it bounds memory."""
+
+
+@dataclass(frozen=True, eq=False)
+class Views:
+    """Hold what of a video is to be scored.
+
+    Attributes:
+        pieces: Each (V, T, H, W, 3) uint8, views of one length.
+        average_logits: Average logits weighted by frames (all-frames); else softmax scores.
+    """
+
+    pieces: tuple[npt.NDArray[np.uint8], ...]
+    average_logits: bool
+
+    @property
+    def count(self) -> int:
+        """Return how many views there are."""
+        return sum(len(piece) for piece in self.pieces)
+
+
+def read_views(path: AnyPath, spec: ClipSpec, protocol: str, reverse: bool = False) -> Views:
+    """Read what a protocol scores of a video.
+
+    Args:
+        path: The video.
+        spec: The network's clip contract.
+        protocol: One of `PROTOCOLS`.
+        reverse: Play the frames backwards.
+
+    Raises:
+        InputError: The video cannot be read, or there is no such protocol.
+    """
+    check_protocol(protocol)
+    if spec.modality != "rgb":
+        raise InputError(f"the model takes {spec.modality}, not rgb frames of a video.")
+    info = probe_video(path)
+    if protocol == "all-frames":
+        pieces = tuple(_read_all(info, spec, reverse))
+        return Views(pieces, average_logits=True)
+    starts = _choose_starts(info, spec, protocol)
+    indices = [clip_indices(info, spec, start) for start in starts]
+    size = resized_px(info.height_px, info.width_px, spec)
+    frames = _read_each_once(info.path, np.stack(indices), size)
+    clips = [part[::-1] if reverse else part for part in frames]
+    if protocol == "10x3":
+        crops = [crop for clip in clips for crop in three_crops(clip, spec.size_px)]
+    else:
+        crops = [centre_crop(clip, spec.size_px) for clip in clips]
+    return Views((np.stack(crops),), average_logits=False)
+
+
+def check_protocol(protocol: str) -> None:
+    """Check that a protocol exists.
+
+    Raises:
+        InputError: It does not.
+    """
+    if protocol not in PROTOCOLS:
+        raise InputError(f"unknown protocol {protocol!r}. Known: {', '.join(PROTOCOLS)}.")
+
+
+def _choose_starts(info: VideoInfo, spec: ClipSpec, protocol: str) -> list[float]:
+    if protocol == "cover":
+        needed = math.ceil(info.duration_seconds / spec.span_seconds - 0.1)
+        return spread_starts(info, spec, min(max(needed, 1), MOST_COVERING_CLIPS))
+    return spread_starts(info, spec, 1 if protocol == "clip" else 10)
+
+
+def _read_each_once(
+    path: str, indices: npt.NDArray[np.int64], size_px: tuple[int, int]
+) -> npt.NDArray[np.uint8]:
+    """Return frames (clips, T, H, W, 3), a frame that several clips share converted once."""
+    wanted, places = np.unique(indices, return_inverse=True)
+    frames: Frames = read_frames(path, wanted, size_px)
+    return frames[places.reshape(indices.shape)]
+
+
+def _read_all(info: VideoInfo, spec: ClipSpec, reverse: bool) -> Iterator[npt.NDArray[np.uint8]]:
+    indices = all_indices(info, spec)
+    size = resized_px(info.height_px, info.width_px, spec)
+    pieces = split_evenly(len(indices), longest_piece(spec))
+    start = 0
+    for length in pieces:
+        frames = read_frames(info.path, indices[start : start + length], size)
+        start += length
+        crop = centre_crop(frames, spec.size_px)
+        yield np.ascontiguousarray(crop[::-1] if reverse else crop)[None]
+
+
+def longest_piece(spec: ClipSpec) -> int:
+    """Return the most frames scored at once under all-frames."""
+    height, width = spec.size_px
+    return max(spec.frames, PIECE_PIXELS // (height * width))
+
+
+def split_evenly(total: int, longest: int) -> list[int]:
+    """Return lengths, none above `longest`, that differ by at most 1 and sum to `total`."""
+    count = max(1, -(-total // longest))
+    return [total // count + (i < total % count) for i in range(count)]

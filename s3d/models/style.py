@@ -1,0 +1,146 @@
+"""Where published codes of one network differ: every choice, named.
+
+The paper leaves details open and each implementation settled them its own way. Weights only give
+the published answers under the style they were trained with. No torch here.
+"""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal, get_args
+
+from s3d.errors import InputError
+
+Stem = Literal["separable", "full", "space_to_depth"]
+TemporalNorm = Literal["batch", "bias"]
+TemporalInit = Literal["random", "identity"]
+GatePlace = Literal["temporal", "branch", "concat"]
+Padding = Literal["symmetric", "same", "static"]
+Head = Literal["windows", "global"]
+
+_CHOICES: dict[str, tuple[object, ...]] = {
+    "stem": get_args(Stem),
+    "temporal_norm": get_args(TemporalNorm),
+    "temporal_init": get_args(TemporalInit),
+    "gate_place": get_args(GatePlace),
+    "padding": get_args(Padding),
+    "head": get_args(Head),
+    "stem_frames": tuple(range(1, 16)),
+    "separable_branches": ((1, 2), (0, 1, 2, 3)),
+    "gate_has_bias": (True, False),
+    "pool_comes_first": (True, False),
+    "norm_has_scale": (True, False),
+}
+
+
+@dataclass(frozen=True)
+class Style:
+    """Name every choice in which published codes differ.
+
+    Attributes:
+        stem: What "s" and "g" mean for conv1a: "separable" is 1x7x7 then 7x1x1; "full" one
+            convolution of stem_frames x7x7; "space_to_depth" 2x2x2 pixels to 24 channels, then 2x4x4.
+        stem_frames: Temporal size of a "separable" or "full" stem.
+        temporal_norm: After a temporal convolution: "batch" norm, or a "bias" and no norm.
+        temporal_init: Temporal kernels start "random", or as "identity" (1 at the centre tap).
+        separable_branches: Branches of an Inception block with a temporal convolution: (1, 2) in
+            published code; (0, 1, 2, 3) by the paper's footnote 5.
+        gate_place: A gate follows each "temporal" convolution, each "branch", or the "concat".
+        gate_has_bias: The gate's matrix has a bias.
+        pool_comes_first: Branch 3 pools, then projects; else it projects, then pools.
+        norm_has_scale: Batch norms have a learnt scale (gamma).
+        norm_epsilon: Batch norm's epsilon.
+        padding: "symmetric" (k // 2 on both sides), "same" (TensorFlow's: what is odd goes after),
+            "static" (TensorFlow's as MIL-NCE ported it: by kernel and stride alone).
+        head: "windows" averages 2x7x7 windows at stride 1, then classifies each; "global" averages
+            everything first.
+        dropout: Share of values dropped before the classifier, in training.
+
+    Source: the paper, sections 3 to 5; tensorflow/models slim s3dg.py; torchvision; MIL-NCE.
+    """
+
+    stem: Stem = "separable"
+    stem_frames: int = 7
+    temporal_norm: TemporalNorm = "batch"
+    temporal_init: TemporalInit = "random"
+    separable_branches: tuple[int, ...] = (0, 1, 2, 3)
+    gate_place: GatePlace = "temporal"
+    gate_has_bias: bool = True
+    pool_comes_first: bool = True
+    norm_has_scale: bool = True
+    norm_epsilon: float = 1e-3
+    padding: Padding = "symmetric"
+    head: Head = "windows"
+    dropout: float = 0.2
+
+    def __post_init__(self) -> None:
+        for name, allowed in _CHOICES.items():
+            if getattr(self, name) not in allowed:
+                raise InputError(f"Style {name} is {getattr(self, name)!r}; it is one of {allowed}.")
+        for name in ("norm_epsilon", "dropout"):
+            value = getattr(self, name)
+            if not isinstance(value, float) or not 0 <= value < 1:
+                raise InputError(f"Style {name} is {value!r}; it needs a number from 0 to below 1.")
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the style as plain JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, values: object) -> Style:
+        """Rebuild a style from what `to_json` gave.
+
+        Raises:
+            InputError: A field is missing, unknown or out of range.
+        """
+        names = {field.name for field in fields(cls)}
+        if not isinstance(values, dict) or set(values) != names:
+            raise InputError(f"a style needs exactly the fields {', '.join(sorted(names))}.")
+        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+
+
+PAPER = Style()
+TORCHVISION = Style(separable_branches=(1, 2))
+SLIM = Style(
+    stem="full",
+    stem_frames=3,
+    temporal_norm="bias",
+    temporal_init="identity",
+    separable_branches=(1, 2),
+    gate_place="branch",
+    gate_has_bias=False,
+    norm_has_scale=False,
+    padding="same",
+)
+MIL_NCE = Style(
+    stem="space_to_depth",
+    separable_branches=(1, 2),
+    gate_place="branch",
+    norm_epsilon=1e-5,
+    padding="static",
+    head="global",
+    dropout=0.0,
+)
+
+STYLES: dict[str, Style] = {
+    "paper": PAPER,
+    "slim": SLIM,
+    "torchvision": TORCHVISION,
+    "mil_nce": MIL_NCE,
+}
+
+
+def find_style(style: str | Style) -> Style:
+    """Return a style given by name or as it is.
+
+    Raises:
+        InputError: The name is not one of `STYLES`.
+    """
+    if isinstance(style, Style):
+        return style
+    if style in STYLES:
+        return STYLES[style]
+    near = difflib.get_close_matches(style, STYLES, n=1)
+    hint = f" Did you mean {near[0]}?" if near else ""
+    raise InputError(f"unknown style {style!r}.{hint} Known: {', '.join(STYLES)}.")

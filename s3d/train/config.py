@@ -1,0 +1,113 @@
+"""What a training run can be told: one frozen dataclass, whose fields are the command's options.
+
+"auto" (None in Python) leaves a choice to `s3d.train.plan`, which looks at the data and the machine
+and says what it chose and why.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+from s3d.errors import InputError
+
+OPTIMIZERS = ("adamw", "sgd")
+SCHEDULES = ("cosine", "step")
+DEVICES = ("auto", "cpu", "cuda")
+
+
+def _option(default: Any, text: str, **more: Any) -> Any:
+    return field(default=default, metadata={"help": text, **more})
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Describe a training run.
+
+    Attributes:
+        data: Folder with one sub-folder a class, or CSV with path, label [, group, split].
+        out: The run's folder. An interrupted run in it goes on.
+    """
+
+    data: str = _option("", "folder DIR/<class>/*.* or CSV with path,label[,group][,split]")
+    out: str = _option("", "folder of the run; an interrupted run in it goes on", metavar="RUN")
+
+    network: str | None = _option(None, "network or 11-letter word (`s3d list`)")
+    style: str = _option("paper", "convention: paper, slim, torchvision, mil_nce")
+    width: float | None = _option(None, "multiplier of the channels")
+
+    frames: int | None = _option(None, "frames in a clip")
+    rate_fps: float | None = _option(None, "frames a second the clip is sampled at")
+    size: int | None = _option(None, "height and width of the clip in px, from 32")
+    resize: str | None = _option(None, "keep (aspect) or squash", choices=("keep", "squash"))
+
+    epochs: int | None = _option(None, "times each clip is seen")
+    batch: int = _option(32, "clips in a step")
+    lr: float | None = _option(None, "highest learning rate (2e-3 for adamw, 0.1 for sgd)")
+    optimizer: str = _option("adamw", "adamw or sgd (momentum 0.9)", choices=OPTIMIZERS)
+    schedule: str = _option("cosine", "cosine, or step (x0.1 at 75 %% and 87.5 %%)", choices=SCHEDULES)
+    warmup: float = _option(0.05, "share of the steps in which the learning rate rises")
+    weight_decay: float = _option(0.05, "weight decay of kernels")
+    dropout: float | None = _option(None, "share dropped before the classifier (style's default)")
+    label_smoothing: float = _option(0.1, "share of a label spread over all classes")
+    mixup: float = _option(0.0, "strength (alpha) of mixing pairs of clips; 0 is off")
+    ema: float = _option(0.995, "decay of the averaged weights that are kept; 0 is off")
+    norm_decay: float = _option(0.9, "decay of the batch norms' statistics (the paper: 0.999)")
+    jitter: float = _option(0.2, "largest change of brightness and contrast")
+    flip: bool = _option(False, "mirror half of the clips (left becomes right!)")
+    balance: bool = _option(True, "show every class equally often")
+
+    val_share: float = _option(0.2, "share held out for validation, by whole sources")
+    max_failed: float = _option(0.1, "stop if a larger share of the files cannot be read")
+    cache_gb: float = _option(8.0, "decode all frames once if they fit this many GB; 0 is off")
+    seed: int = _option(0, "decides everything random")
+    device: str = _option("auto", "auto, cpu or cuda", choices=DEVICES)
+    threads: int | None = _option(None, "threads that decode (the machine's cores)")
+    checkpoint_seconds: float = _option(20.0, "time between saved states, at most")
+
+    def __post_init__(self) -> None:
+        for name, low, high in _RANGES:
+            _check_range(name, getattr(self, name), low, high)
+        for option in fields(self):
+            choices = option.metadata.get("choices")
+            value = getattr(self, option.name)
+            if choices and value is not None and value not in choices:
+                raise InputError(f"{option.name} is {value!r}; it is one of {', '.join(choices)}.")
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the options as plain JSON values."""
+        return asdict(self)
+
+
+_RANGES: tuple[tuple[str, float, float], ...] = (
+    ("width", 0.01, 8),
+    ("frames", 1, 4096),
+    ("rate_fps", 0.01, 1000),
+    ("size", 32, 2048),
+    ("epochs", 1, 1_000_000),
+    ("batch", 1, 65536),
+    ("lr", 1e-9, 1e3),
+    ("warmup", 0, 1),
+    ("weight_decay", 0, 10),
+    ("dropout", 0, 0.99),
+    ("label_smoothing", 0, 0.99),
+    ("mixup", 0, 100),
+    ("ema", 0, 0.999999),
+    ("norm_decay", 0, 0.999999),
+    ("jitter", 0, 1),
+    ("val_share", 0, 0.9),
+    ("max_failed", 0, 1),
+    ("cache_gb", 0, 1e6),
+    ("seed", 0, 2**31 - 1),
+    ("threads", 1, 1024),
+    ("checkpoint_seconds", 0, 1e6),
+)
+
+
+def _check_range(name: str, value: float | None, low: float, high: float) -> None:
+    if value is None:
+        return
+    if not math.isfinite(value) or not low <= value <= high:
+        option = name.replace("_", "-")
+        raise InputError(f"--{option} is {value!r}; it needs a number from {low:g} to {high:g}.")

@@ -1,0 +1,273 @@
+"""The training loop, and the state that survives a kill."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict, replace
+from typing import Any
+
+import torch
+from torch import nn
+
+from s3d.data.loader import Augmentation, Batch, ClipLoader
+from s3d.data.store import FrameStore
+from s3d.errors import InputError
+from s3d.files import write_text
+from s3d.models.model_file import ModelFile, load_model, save_model
+from s3d.models.network import Network, build
+from s3d.models.style import find_style
+from s3d.train.display import Display
+from s3d.train.optimise import compute_loss, learning_rate, make_optimizer
+from s3d.train.report import Epoch
+from s3d.train.run import Run
+from s3d.train.state import AveragedWeights, load_state, save_state
+from s3d.train.validate import Validation, validate
+
+MOST_VALIDATIONS = 40
+
+
+class Trainer:
+    """Train one run from where it stands to its end."""
+
+    def __init__(self, run: Run, store: FrameStore, numbers: list[int], display: Display) -> None:
+        """Build network, optimizer and loader, and take up the state there is.
+
+        Args:
+            run: What to do.
+            store: The training videos, then the validation videos.
+            numbers: Class number of each; -1 for one that must not be used.
+            display: Shows how it goes.
+        """
+        config, plan = run.config, run.plan
+        self.run, self.store, self.display = run, store, display
+        self.device = choose_device(config.device)
+        torch.manual_seed(config.seed)
+        self.network = _build_network(run).to(self.device).train()
+        self.optimizer = make_optimizer(self.network, config, plan.lr)
+        self.average = AveragedWeights(self.network, config.ema) if config.ema else None
+        split = len(run.train)
+        self.val = [i for i in range(split, len(numbers)) if numbers[i] >= 0]
+        self.val_labels = [numbers[i] for i in self.val]
+        self.loader = ClipLoader(
+            store,
+            [*numbers[:split], *[-1] * (len(numbers) - split)],
+            config.batch,
+            config.seed,
+            Augmentation(config.jitter, config.flip),
+            balance=config.balance,
+            threads=1,
+        )
+        self.steps = plan.epochs * self.loader.steps
+        self.every = max(1, plan.epochs // MOST_VALIDATIONS)
+        self.step = 0
+        self.sums = [0.0, 0.0, 0.0, 0.0]  # loss, right, clips, seconds of the epoch so far
+        self.history: list[Epoch] = []
+        self.best: dict[str, float] = {}
+        self.failures: dict[str, str] = {}
+        self._take_up()
+
+    def train(self) -> None:
+        """Train to the end; a state is saved at least every `checkpoint_seconds`.
+
+        Raises:
+            InputError: Too many files fail, or the disk will not take the state.
+        """
+        saved = time.monotonic()
+        self.display.start(self.steps, self.step)
+        for epoch in range(self.step // self.loader.steps, self.run.plan.epochs):
+            for batch in self._batches(epoch):
+                self._take_step(batch)
+                last = self.step % self.loader.steps == 0
+                if last:
+                    self._end_epoch(epoch)
+                if last or time.monotonic() - saved > self.run.config.checkpoint_seconds:
+                    self._save()
+                    saved = time.monotonic()
+        self.display.stop()
+
+    def best_scores(self) -> Validation | None:
+        """Return the validation of the model that was kept; None without validation."""
+        if not self.val:
+            return None
+        network = load_model(self.run.model_path).network.to(self.device)
+        return validate(network, self.store, self.val, self.val_labels)
+
+    def _batches(self, epoch: int) -> Iterator[Batch]:
+        return self.loader.batches(epoch, self.step % self.loader.steps)
+
+    def _take_step(self, batch: Batch) -> None:
+        begin = time.perf_counter()
+        config, seed = self.run.config, (self.run.config.seed, self.step)
+        rate = learning_rate(config, self.run.plan.lr, self.step, self.steps)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        # Dropout follows from the step alone, so that a resumed run drops the same values.
+        torch.manual_seed(config.seed * 1_000_003 + self.step)
+        clips, labels = batch.clips.to(self.device), batch.labels.to(self.device)
+        with _mixed_precision(self.device):
+            loss, logits = compute_loss(self.network, clips, labels, config, seed)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        self.optimizer.step()
+        if self.average:
+            self.average.update(self.network, self.step)
+        self._note_failures(batch)
+        self.step += 1
+        right = float((logits.argmax(1) == labels).sum())
+        seconds = time.perf_counter() - begin
+        self._count(float(loss.detach()), right, len(labels), seconds)
+        self.display.step(self.sums[0] / self.sums[2], self.sums[1] / self.sums[2])
+
+    def _count(self, loss: float, right: float, clips: int, seconds: float) -> None:
+        if not loss < float("inf"):
+            raise InputError(
+                f"the loss is {loss} at step {self.step}: training diverged. "
+                "Try again with a smaller --lr in another --out."
+            )
+        for i, value in enumerate((loss * clips, right, clips, seconds)):
+            self.sums[i] += value
+
+    def _note_failures(self, batch: Batch) -> None:
+        self.failures.update(batch.failures)
+        share = len(self.failures) / len(self.store.infos)
+        if share > self.run.config.max_failed:
+            path, reason = next(iter(self.failures.items()))
+            raise InputError(
+                f"{len(self.failures)} of {len(self.store.infos)} videos failed while training, "
+                f"more than --max-failed {self.run.config.max_failed:g} allows; first: {reason}"
+            )
+
+    def _end_epoch(self, epoch: int) -> None:
+        loss, right, clips, seconds = self.sums
+        self.sums = [0.0] * 4
+        outcome = None
+        is_last = epoch + 1 == self.run.plan.epochs
+        if self.val and ((epoch + 1) % self.every == 0 or is_last):
+            outcome = self._validate()
+        record = Epoch(
+            epoch + 1,
+            self.step,
+            seconds,
+            learning_rate(self.run.config, self.run.plan.lr, self.step - 1, self.steps),
+            loss / clips,
+            right / clips,
+            outcome.loss if outcome else None,
+            outcome.top1 if outcome else None,
+            clips / max(seconds, 1e-9),
+        )
+        self.history.append(record)
+        if outcome:
+            self._keep_if_better(record, outcome)
+        elif is_last and not self.val:
+            self._keep(record)
+        self._write_history()
+        self.display.epoch(record)
+
+    def _validate(self) -> Validation:
+        with self._averaged():
+            return validate(self.network, self.store, self.val, self.val_labels)
+
+    def _keep_if_better(self, record: Epoch, outcome: Validation) -> None:
+        if (outcome.top1, -outcome.loss) > (self.best.get("top1", -1.0), -self.best.get("loss", 0.0)):
+            self.best = {"top1": outcome.top1, "loss": outcome.loss, "epoch": record.epoch}
+            self._keep(record)
+
+    def _keep(self, record: Epoch) -> None:
+        self.best.setdefault("epoch", record.epoch)
+        spec, metrics = self.run.plan.spec, []
+        if record.val_top1 is not None:
+            protocol = f"clip (middle, {spec.describe()}), {len(self.val)} held-out videos"
+            metrics.append({"metric": "top1", "value": record.val_top1, "protocol": protocol})
+        with self._averaged():
+            model = ModelFile(
+                self.network, self.run.labels, spec, tuple(metrics), f"s3d train, epoch {record.epoch}"
+            )
+            save_model(self.run.model_path, model)
+
+    def _averaged(self) -> AbstractContextManager[None]:
+        return _Swapped(self.average, self.network) if self.average else nullcontext()
+
+    def _write_history(self) -> None:
+        lines = [json.dumps(asdict(epoch)) for epoch in self.history]
+        write_text(self.run.folder / "history.jsonl", "\n".join(lines) + "\n")
+
+    def _save(self) -> None:
+        state: dict[str, Any] = {
+            "step": self.step,
+            "network": self.network.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "average": self.average.average if self.average else [],
+            "sums": self.sums,
+            "history": [asdict(epoch) for epoch in self.history],
+            "best": self.best,
+            "failures": self.failures,
+        }
+        save_state(self.run.state_path, state)
+
+    def _take_up(self) -> None:
+        state = load_state(self.run.state_path)
+        if state is None:
+            return
+        try:
+            self.network.load_state_dict(state["network"])
+            self.optimizer.load_state_dict(state["optimizer"])
+            if self.average:
+                self.average.average = [t.to(self.device) for t in state["average"]]
+            self.step, self.sums, self.best = state["step"], state["sums"], state["best"]
+            self.history = [Epoch(**epoch) for epoch in state["history"]]
+            self.failures = state["failures"]
+        except (KeyError, ValueError, RuntimeError, TypeError):
+            raise InputError(
+                f"{self.run.state_path}: does not fit this run. Delete it to train from the start."
+            ) from None
+
+
+class _Swapped(AbstractContextManager[None]):
+    """Let the network hold the averaged weights for a while."""
+
+    def __init__(self, average: AveragedWeights, network: nn.Module) -> None:
+        self.average, self.network = average, network
+
+    def __enter__(self) -> None:
+        self.average.swap(self.network)
+
+    def __exit__(self, *error: object) -> None:
+        self.average.swap(self.network)
+
+
+def choose_device(name: str) -> str:
+    """Return "cuda" or "cpu".
+
+    Raises:
+        InputError: A GPU is asked for and there is none.
+    """
+    has_gpu = torch.cuda.is_available()
+    if name == "cuda" and not has_gpu:
+        raise InputError("--device cuda: PyTorch sees no GPU here. Use --device cpu.")
+    return "cuda" if has_gpu and name != "cpu" else "cpu"
+
+
+def _mixed_precision(device: str) -> AbstractContextManager[Any]:
+    # bfloat16 is tens of times slower on most CPUs.
+    return torch.autocast("cuda", torch.bfloat16) if device == "cuda" else nullcontext()
+
+
+def _build_network(run: Run) -> Network:
+    config, plan = run.config, run.plan
+    style = find_style(config.style)
+    if config.dropout is not None:
+        style = replace(style, dropout=float(config.dropout))
+    network = build(
+        plan.word,
+        num_classes=len(run.labels),
+        style=style,
+        width=plan.width,
+        channels=plan.spec.channels,
+    )
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.momentum = 1 - config.norm_decay
+    return network

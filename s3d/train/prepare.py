@@ -1,0 +1,136 @@
+"""From a folder or list of videos to a run: open, group, split, plan."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from s3d.data.decode import VideoInfo, read_frames
+from s3d.data.sources import SIGNATURE_FRAMES, Signature, group_by_source, signature
+from s3d.data.store import Opened, Progress, open_videos
+from s3d.data.videos import Video, VideoList, list_videos, split_videos
+from s3d.errors import InputError
+from s3d.train.config import TrainConfig
+from s3d.train.plan import Machine, make_plan
+from s3d.train.run import Run
+
+SIGNATURE_PX = (32, 32)
+FEWEST_VALIDATED = 2
+
+
+def prepare_run(config: TrainConfig, machine: Machine, stage: Callable[[str], Progress]) -> Run:
+    """Look at the data and settle everything about a run.
+
+    Args:
+        config: What was asked for.
+        machine: What computes.
+        stage: Called with what is being done, gives what is told of its progress.
+
+    Raises:
+        InputError: The data cannot be trained on.
+    """
+    threads = config.threads or machine.cores
+    listed = list_videos(config.data)
+    usable = [video for video in listed.videos if video.split != "test"]
+    opened = open_videos(usable, threads, stage("opening videos"))
+    failures = (*listed.skipped, *opened.failures)
+    _check_failures(config, opened, len(usable))
+    notes = _describe(listed, opened)
+    labels = _check_classes(opened.videos, listed)
+    videos = opened.videos
+    if any(v.group is None for v in videos) and not any(v.split == "val" for v in videos):
+        videos = _group(opened, threads, stage("looking for clips of one source"), notes)
+    train, val = _split(videos, config, notes)
+    _check_classes(train, listed)
+    chosen = {video.path for video in train}
+    infos = [i for v, i in zip(videos, opened.infos, strict=True) if v.path in chosen]
+    plan = make_plan(config, infos, machine)
+    return Run(Path(config.out), config, plan, labels, train, val, failures, tuple(notes))
+
+
+def _check_failures(config: TrainConfig, opened: Opened, listed: int) -> None:
+    failed = len(opened.failures)
+    if not opened.videos:
+        raise InputError(f"not one of {listed} videos can be read; first: {opened.failures[0][1]}")
+    if failed > config.max_failed * listed:
+        raise InputError(
+            f"{failed} of {listed} videos cannot be read, more than --max-failed "
+            f"{config.max_failed:g} allows; first: {opened.failures[0][1]}"
+        )
+
+
+def _check_classes(videos: Sequence[Video], listed: VideoList) -> tuple[str, ...]:
+    present = {video.label for video in videos}
+    missing = [label for label in listed.labels if label not in present]
+    if missing:
+        raise InputError(
+            f"{listed.source}: class {missing[0]!r} has no video to train on "
+            f"({len(missing)} such). Add readable videos to it or remove it."
+        )
+    if len(listed.labels) < 2:
+        raise InputError(f"{listed.source}: one class only; at least 2 are needed.")
+    return listed.labels
+
+
+def _describe(listed: VideoList, opened: Opened) -> list[str]:
+    counts = Counter(video.label for video in opened.videos)
+    few, many = min(counts.values()), max(counts.values())
+    notes = [
+        f"{len(opened.videos)} videos of {len(listed.labels)} classes, {few} to {many} a class"
+    ]
+    tests = sum(video.split == "test" for video in listed.videos)
+    if tests:
+        notes.append(f"{tests} videos marked test were not opened")
+    if few < 10:
+        short = ", ".join(repr(label) for label, count in counts.items() if count < 10)
+        notes.append(f"warning: fewer than 10 videos of {short}; expect little of them")
+    return notes
+
+
+def _group(
+    opened: Opened, threads: int, progress: Progress, notes: list[str]
+) -> tuple[Video, ...]:
+    """Give videos without a group that of the source they seem cut from."""
+    signatures: list[Signature | None] = []
+    with ThreadPoolExecutor(threads) as pool:
+        for done, found in enumerate(pool.map(_sign, opened.infos), start=1):
+            signatures.append(found)
+            progress(done, len(opened.infos))
+    groups = group_by_source(opened.videos, signatures)
+    notes.append(f"{len(set(groups))} sources found by names and still parts of the pictures")
+    return tuple(replace(v, group=g) for v, g in zip(opened.videos, groups, strict=True))
+
+
+def _sign(info: VideoInfo) -> Signature | None:
+    wanted = np.linspace(0, info.frames - 1, SIGNATURE_FRAMES).round().astype(np.int64)
+    try:
+        return signature(read_frames(info.path, wanted, SIGNATURE_PX))
+    except InputError:
+        return None
+
+
+def _split(
+    videos: tuple[Video, ...], config: TrainConfig, notes: list[str]
+) -> tuple[tuple[Video, ...], tuple[Video, ...]]:
+    if not config.val_share:
+        notes.append("no validation was asked for; the last weights are kept")
+        return videos, ()
+    train, val = split_videos(videos, config.val_share, config.seed)
+    if len(val) < FEWEST_VALIDATED:
+        notes.append(
+            "warning: no honest validation split was possible (too few sources); all videos are "
+            "trained on and the last weights are kept"
+        )
+        return videos, ()
+    seen = {video.label for video in val}
+    absent = sorted({video.label for video in train} - seen)
+    notes.append(f"{len(train)} videos to train, {len(val)} to validate, no source in both")
+    if absent:
+        names = ", ".join(repr(label) for label in absent[:5])
+        notes.append(f"warning: {len(absent)} classes are not validated (one source only): {names}")
+    return train, val

@@ -1,0 +1,176 @@
+"""A run's folder: what is in it, and whether a command may go on with it.
+
+    run.json           what was asked for, the plan, which videos train and validate
+    state.ckpt         all that a killed run needs to go on
+    history.jsonl      one line an epoch
+    model.safetensors  the best model so far
+    report.html, .png  at the end
+    cache/             decoded frames, removed at the end
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from s3d.data.videos import Video
+from s3d.errors import InputError
+from s3d.files import make_folder, write_json
+from s3d.train.config import TrainConfig
+from s3d.train.plan import Plan
+
+FORMAT = "s3d-run-1"
+# These change where or how fast a run computes, not what.
+_FREE_OPTIONS = ("out", "device", "threads", "checkpoint_seconds", "cache_gb")
+
+
+@dataclass(frozen=True)
+class Run:
+    """Hold what is fixed for the whole of a run.
+
+    Attributes:
+        folder: Where everything is kept.
+        config: What was asked for.
+        plan: What was chosen.
+        labels: Class names.
+        train: Videos trained on.
+        val: Videos validated on; empty where no honest split was possible.
+        failures: (path, reason) of files that could not be used.
+        notes: What was decided about the data, and why.
+    """
+
+    folder: Path
+    config: TrainConfig
+    plan: Plan
+    labels: tuple[str, ...]
+    train: tuple[Video, ...]
+    val: tuple[Video, ...]
+    failures: tuple[tuple[str, str], ...]
+    notes: tuple[str, ...]
+
+    @property
+    def state_path(self) -> Path:
+        """Return where the state is kept."""
+        return self.folder / "state.ckpt"
+
+    @property
+    def model_path(self) -> Path:
+        """Return where the best model is kept."""
+        return self.folder / "model.safetensors"
+
+    @property
+    def is_finished(self) -> bool:
+        """Return whether the run has come to its end."""
+        return (self.folder / "report.html").exists() and self.model_path.exists()
+
+    def save(self) -> None:
+        """Write run.json.
+
+        Raises:
+            InputError: The disk will not take it.
+        """
+        values = {
+            "format": FORMAT,
+            "config": self.config.to_json(),
+            "plan": self.plan.to_json(),
+            "labels": list(self.labels),
+            "train": [asdict(video) for video in self.train],
+            "val": [asdict(video) for video in self.val],
+            "failures": [list(f) for f in self.failures],
+            "notes": list(self.notes),
+        }
+        write_json(self.folder / "run.json", values)
+
+
+def find_run(config: TrainConfig) -> Run | None:
+    """Return the run that is in the folder already, None where it is empty or not there.
+
+    Raises:
+        InputError: The folder holds something else, or a run with other options.
+    """
+    folder = Path(config.out)
+    if not config.out:
+        raise InputError("--out is missing: name a folder for the run.")
+    if folder.is_file():
+        raise InputError(f"{folder}: is a file; --out needs a folder.")
+    path = folder / "run.json"
+    if not path.exists():
+        _check_empty(folder)
+        return None
+    values = _read(path)
+    found = TrainConfig(**values["config"])
+    _check_same(config, found, folder)
+    try:
+        return Run(
+            folder,
+            replace(found, **{name: getattr(config, name) for name in _FREE_OPTIONS}),
+            Plan.from_json(values["plan"]),
+            tuple(values["labels"]),
+            tuple(Video(**video) for video in values["train"]),
+            tuple(Video(**video) for video in values["val"]),
+            tuple((p, r) for p, r in values["failures"]),
+            tuple(values["notes"]),
+        )
+    except (TypeError, KeyError, ValueError) as error:
+        raise _damaged(path) from error
+
+
+def prepare_folder(config: TrainConfig) -> None:
+    """Make the run's folder.
+
+    Raises:
+        InputError: It cannot be made or written to.
+    """
+    make_folder(Path(config.out))
+
+
+def find_unsettled(videos: Sequence[Video]) -> list[str]:
+    """Return the paths of videos that are no longer there."""
+    return [video.path for video in videos if not Path(video.path).is_file()]
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        names = {option.name for option in fields(TrainConfig)}
+        if values["format"] != FORMAT or set(values["config"]) != names:
+            raise _damaged(path)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise _damaged(path) from None
+    return dict(values)
+
+
+def _damaged(path: Path) -> InputError:
+    return InputError(
+        f"{path}: is damaged or of another version of s3d. Choose another --out, or delete it."
+    )
+
+
+def _check_empty(folder: Path) -> None:
+    try:
+        others = [p.name for p in folder.iterdir() if p.name != "cache"] if folder.exists() else []
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be read ({error.strerror}). Choose another.") from None
+    if others:
+        raise InputError(
+            f"{folder}: holds other things ({others[0]}, ...); --out needs a new or empty folder, "
+            "or that of an interrupted run."
+        )
+
+
+def _check_same(config: TrainConfig, found: TrainConfig, folder: Path) -> None:
+    for option in fields(TrainConfig):
+        name = option.name
+        if name in _FREE_OPTIONS:
+            continue
+        asked, had = getattr(config, name), getattr(found, name)
+        if asked != had:
+            raise InputError(
+                f"{folder}: holds a run with {name} {had!r}, not {asked!r}. "
+                "Give the same options to go on with it, or choose another --out."
+            )

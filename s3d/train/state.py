@@ -1,0 +1,73 @@
+"""The state of a run: all that a killed run needs to go on as if nothing had happened.
+
+Everything random in a step follows from (seed, step), so no generator's state is kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from s3d.errors import InputError
+from s3d.files import write_atomically
+
+
+class AveragedWeights:
+    """The exponential moving average of a network's weights and statistics."""
+
+    def __init__(self, network: nn.Module, decay: float) -> None:
+        self.decay = decay
+        self.average = [t.detach().clone() for t in _floats(network)]
+
+    @torch.no_grad()
+    def update(self, network: nn.Module, step: int) -> None:
+        """Take a step's weights in; early steps count more, so that the start is forgotten."""
+        decay = min(self.decay, (1 + step) / (10 + step))
+        torch._foreach_lerp_(self.average, list(_floats(network)), 1 - decay)
+
+    @torch.no_grad()
+    def swap(self, network: nn.Module) -> None:
+        """Exchange the network's weights and the average; a second call undoes it."""
+        for mine, theirs in zip(self.average, _floats(network), strict=True):
+            kept = theirs.clone()
+            theirs.copy_(mine)
+            mine.copy_(kept)
+
+
+def _floats(network: nn.Module) -> Iterator[Tensor]:
+    for tensor in network.state_dict().values():
+        if tensor.is_floating_point():
+            yield tensor
+
+
+def save_state(path: Path, state: dict[str, Any]) -> None:
+    """Write a state atomically.
+
+    Raises:
+        InputError: The disk will not take it.
+    """
+    write_atomically(path, lambda beside: torch.save(state, beside))
+
+
+def load_state(path: Path) -> dict[str, Any] | None:
+    """Read a state; None where there is none yet. Nothing in the file is run.
+
+    Raises:
+        InputError: The file is damaged.
+    """
+    if not path.exists():
+        return None
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises many kinds for a damaged file
+        raise InputError(
+            f"{path}: the run's state is damaged ({type(error).__name__}). "
+            "Delete it to train from the start."
+        ) from None
+    if not isinstance(state, dict) or "step" not in state:
+        raise InputError(f"{path}: is not the state of a run. Choose another --out.")
+    return state

@@ -1,0 +1,65 @@
+"""What all tests share: where the real clips lie, and a way to make clips of one's own."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+WriteVideo = Callable[..., Path]
+
+
+@pytest.fixture(scope="session")
+def shared_dir() -> Path:
+    """Return the folder of real clips and papers; skip where it is missing."""
+    path = Path(os.environ.get("S3D_SHARED", ROOT.parent / "shared"))
+    if not (path / "videos").is_dir():
+        pytest.skip(f"no real clips at {path}; set S3D_SHARED to their folder")
+    return path
+
+
+@pytest.fixture(scope="session")
+def write_video() -> WriteVideo:
+    """Return `write(path, frames, rate_fps, **options)`, which gives the path back."""
+    return _write_video
+
+
+def _write_video(
+    path: Path,
+    frames: npt.NDArray[np.uint8],
+    rate_fps: float = 25,
+    *,
+    codec: str = "libx264",
+    options: dict[str, str] | None = None,
+    times_seconds: list[float] | None = None,
+    pixel_format: str = "yuv420p",
+    aspect: Fraction | None = None,
+    rotation: int | None = None,
+) -> Path:
+    """Encode frames (T, H, W, 3) uint8 RGB; times_seconds makes the frame rate variable."""
+    rate = Fraction(rate_fps).limit_denominator(1001)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=rate, options=options or {})
+        stream.height, stream.width = frames.shape[1:3]
+        stream.pix_fmt = pixel_format
+        stream.codec_context.thread_count = 1
+        if aspect is not None:
+            stream.codec_context.sample_aspect_ratio = aspect
+        if rotation is not None:
+            stream.set_display_rotation(rotation)
+        ticks = Fraction(1, 1000) if times_seconds is not None else 1 / rate
+        stream.codec_context.time_base = ticks
+        for index, picture in enumerate(frames):
+            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+            frame.time_base = ticks
+            frame.pts = round(times_seconds[index] / ticks) if times_seconds else index
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
