@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import platform
 import sys
-from importlib.metadata import version
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -53,25 +50,6 @@ def copy_torchvision_s3d(source: nn.Module, network: Network) -> None:
         parts = [_take(state, peer, leaf) for peer in sources]
         ours[name] = torch.cat(parts).reshape(ours[name].shape)
     network.load_state_dict(ours)
-
-
-def describe_machine() -> dict[str, str]:
-    """Return what a record needs to say about where it was measured."""
-    cpu = platform.processor() or "unknown"
-    for line in _lines(Path("/proc/cpuinfo")):
-        if line.startswith("model name"):
-            cpu = line.partition(":")[2].strip()
-            break
-    return {
-        "cpu": cpu,
-        "threads": str(torch.get_num_threads()),
-        "torch": version("torch"),
-        "python": platform.python_version(),
-    }
-
-
-def _lines(path: Path) -> list[str]:
-    return path.read_text().splitlines() if path.is_file() else []
 
 
 def _split(name: str) -> tuple[str, str, str]:

@@ -20,7 +20,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import s3d
-from benchmarks.peers import copy_torchvision_s3d, describe_machine, load_torchvision_s3d
+from benchmarks.machine import describe_machine
+from benchmarks.peers import copy_torchvision_s3d, load_torchvision_s3d
 
 CLASSES = 400
 

@@ -20,17 +20,43 @@ _HOMES = {
     "NETWORKS": "s3d.models.family",
     "Network": "s3d.models.network",
     "Style": "s3d.models.style",
+    "Prediction": "s3d.infer.recognizer",
+    "Recognizer": "s3d.infer.recognizer",
+    "TrainConfig": "s3d.train.config",
     "build": "s3d.models.network",
+    "count_cost": "s3d.models.cost",
+    "list_videos": "s3d.data.videos",
+    "load": "s3d.infer.recognizer",
+    "save_model": "s3d.models.model_file",
 }
 
 if TYPE_CHECKING:
     from s3d.clip import ClipSpec
+    from s3d.data.videos import list_videos
     from s3d.errors import InputError
+    from s3d.infer.recognizer import Prediction, Recognizer, load
+    from s3d.models.cost import count_cost
     from s3d.models.family import NETWORKS
+    from s3d.models.model_file import save_model
     from s3d.models.network import Network, build
     from s3d.models.style import Style
+    from s3d.train.config import TrainConfig
 
-__all__ = ["NETWORKS", "ClipSpec", "InputError", "Network", "Style", "build"]
+__all__ = [
+    "NETWORKS",
+    "ClipSpec",
+    "InputError",
+    "Network",
+    "Prediction",
+    "Recognizer",
+    "Style",
+    "TrainConfig",
+    "build",
+    "count_cost",
+    "list_videos",
+    "load",
+    "save_model",
+]
 
 
 def __getattr__(name: str) -> Any:

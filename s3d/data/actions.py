@@ -88,19 +88,19 @@ def _move_right(stage: Stage, frames: Floats) -> None:
     _, height, width = stage.size
     # Beyond the edges by its own radius: it leaves whole before it comes in again.
     reach = radius * min(height, width) / width
-    x = stage.cycle(0.45, 0.95) * (1 + 2 * reach) - reach
+    x = stage.cycle(0.35, 0.7) * (1 + 2 * reach) - reach
     stage.put(frames, stage.shape(), Pose(x, stage.rng.uniform(0.3, 0.7), radius, stage.tilt()))
 
 
 def _grow(stage: Stage, frames: Floats) -> None:
     largest = stage.radius(1.7)
-    radius = largest * 0.22 ** (1 - stage.cycle(0.55, 1.0))
+    radius = largest * 0.22 ** (1 - stage.cycle(0.3, 0.6))
     stage.put(frames, stage.shape(), Pose(*stage.spot(0.38), radius, stage.tilt()))
 
 
 def _appear(stage: Stage, frames: Floats) -> None:
     pose = Pose(*stage.spot(0.3), stage.radius(1.2), stage.tilt())
-    stage.put(frames, stage.shape(), pose, stage.cycle(0.55, 1.0))
+    stage.put(frames, stage.shape(), pose, stage.cycle(0.3, 0.6))
 
 
 def _open(stage: Stage, frames: Floats) -> None:
@@ -112,7 +112,7 @@ def _open(stage: Stage, frames: Floats) -> None:
     box = np.maximum(np.abs(u), np.abs(v)) < 1
     paint(frames, box.astype(np.float32), stage.scene.ground_tint)
     stage.put(frames, stage.shape(), Pose(x, y, radius * 0.6))
-    edge = np.abs(u) - stage.cycle(0.55, 1.0)[:, None, None]
+    edge = np.abs(u) - stage.cycle(0.3, 0.6)[:, None, None]
     panel = np.asarray(stage.shade(), dtype=np.float32)
     # Soft by a pixel: hard edges would stand still for some frames and then jump.
     soft_edge = np.clip(edge * np.float32(radius * min(stage.size[1:])) + 0.5, 0, 1)
@@ -127,7 +127,7 @@ def _open(stage: Stage, frames: Floats) -> None:
 def _rotate_clockwise(stage: Stage, frames: Floats) -> None:
     shapes = stage.scene.turning_shapes
     shape = shapes[int(stage.rng.integers(len(shapes)))]
-    angle = 2 * np.pi * stage.cycle(0.4, 0.9)
+    angle = 2 * np.pi * stage.cycle(0.25, 0.5)
     stage.put(frames, shape, Pose(*stage.spot(0.35), stage.radius(1.4), angle))
 
 
@@ -136,7 +136,7 @@ def _approach(stage: Stage, frames: Floats) -> None:
     turn = stage.rng.uniform(0, 2 * np.pi)
     along = np.array([np.cos(turn), np.sin(turn)])
     landmark = np.array(stage.spot(0.46)) - 0.26 * along
-    far = 0.62 * (1 - stage.cycle(0.55, 1.0))
+    far = 0.62 * (1 - stage.cycle(0.3, 0.6))
     x, y = landmark[:, None] + along[:, None] * far
     stage.put(frames, stage.scene.landmark, Pose(landmark[0], landmark[1], stage.radius(0.85)))
     stage.put(frames, stage.shape(), Pose(x, y, stage.radius(0.6), stage.tilt()))

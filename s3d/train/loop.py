@@ -16,6 +16,7 @@ from s3d.data.loader import Augmentation, Batch, ClipLoader
 from s3d.data.store import FrameStore
 from s3d.errors import InputError
 from s3d.files import write_text
+from s3d.models.device import choose_device
 from s3d.models.model_file import ModelFile, load_model, save_model
 from s3d.models.network import Network, build
 from s3d.models.style import find_style
@@ -236,18 +237,6 @@ class _Swapped(AbstractContextManager[None]):
 
     def __exit__(self, *error: object) -> None:
         self.average.swap(self.network)
-
-
-def choose_device(name: str) -> str:
-    """Return "cuda" or "cpu".
-
-    Raises:
-        InputError: A GPU is asked for and there is none.
-    """
-    has_gpu = torch.cuda.is_available()
-    if name == "cuda" and not has_gpu:
-        raise InputError("--device cuda: PyTorch sees no GPU here. Use --device cpu.")
-    return "cuda" if has_gpu and name != "cpu" else "cpu"
 
 
 def _mixed_precision(device: str) -> AbstractContextManager[Any]:

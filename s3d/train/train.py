@@ -16,10 +16,11 @@ from s3d.data.videos import Video
 from s3d.errors import InputError
 from s3d.evaluate.metrics import confusion_matrix
 from s3d.models.cost import count_cost
+from s3d.models.device import choose_device
 from s3d.models.family import network_name
 from s3d.train.config import TrainConfig
 from s3d.train.display import Display
-from s3d.train.loop import Trainer, choose_device
+from s3d.train.loop import Trainer
 from s3d.train.plan import Machine
 from s3d.train.prepare import prepare_run
 from s3d.train.report import Example, RunReport, write_report

@@ -1,0 +1,119 @@
+"""Does a network see the order of frames? The paper's question, on the sample data.
+
+    scripts/benchmark order [--networks i2d,s3d_fast,s3d] [--minutes 30]
+
+Trains each network with the same recipe on the same videos, scores it on unseen scenes, played
+forwards and backwards, and keeps a record in benchmarks/results/order.json. The work lies in
+runs/order; a killed benchmark goes on where it was.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.machine import describe_machine
+from s3d.data.synthetic import ORDER_PAIRS, SampleConfig, write_sample
+from s3d.data.videos import VideoList, list_videos
+from s3d.evaluate.evaluation import Evaluation, evaluate
+from s3d.infer.recognizer import load
+from s3d.train.config import TrainConfig
+from s3d.train.train import train
+
+WORK = Path("runs/order")
+RECORD = Path(__file__).parent / "results" / "order.json"
+SAMPLE = SampleConfig(train_clips_per_class=300, test_clips_per_class=50, difficulty=0.5)
+RECIPE: dict[str, Any] = {"size": 48, "width": 0.25, "frames": 16, "epochs": 24}
+
+
+def count_partner(outcome: Evaluation) -> dict[str, float]:
+    """Return how videos fall between the members of their pair.
+
+    Returns:
+        within_pair: share of videos whose true class scores above its partner; chance is 0.5.
+        swapped: share of videos named as the partner of their class.
+    """
+    partner = dict(ORDER_PAIRS) | {b: a for a, b in ORDER_PAIRS}
+    number = {label: i for i, label in enumerate(outcome.labels)}
+    other = np.array([number[partner[outcome.labels[t]]] for t in outcome.truth])
+    rows = np.arange(len(other))
+    own = outcome.scores[rows, outcome.truth]
+    within = np.mean(own > outcome.scores[rows, other])
+    swapped = np.mean(outcome.scores.argmax(1) == other)
+    return {"within_pair": round(float(within), 4), "swapped": round(float(swapped), 4)}
+
+
+def within_each_pair(outcome: Evaluation) -> dict[str, float]:
+    """Return for each pair the share of its videos whose true class scores above its partner."""
+    number = {label: i for i, label in enumerate(outcome.labels)}
+    shares = {}
+    for first, second in ORDER_PAIRS:
+        pair = [number[first], number[second]]
+        rows = np.isin(outcome.truth, pair)
+        scores = outcome.scores[rows][:, pair]
+        right = scores.argmax(1) == (outcome.truth[rows] == pair[1])
+        shares[f"{first} or {second}"] = round(float(right.mean()), 3)
+    return shares
+
+
+def measure(network: str, videos: VideoList) -> dict[str, Any]:
+    """Train a network where that is not done, score it, and return its record."""
+    begin = time.perf_counter()
+    folder = WORK / network
+    model = train(
+        TrainConfig(data=str(WORK / "clips/train"), out=str(folder), network=network, **RECIPE)
+    )
+    seconds = time.perf_counter() - begin
+    recognizer = load(model)
+    forwards = evaluate(recognizer, videos, "clip")
+    backwards = evaluate(recognizer, videos, "clip", reverse=True)
+    epochs = [json.loads(line) for line in (folder / "history.jsonl").read_text().splitlines()]
+    return {
+        "top1": round(forwards.top(1), 4),
+        **count_partner(forwards),
+        "within_each_pair": within_each_pair(forwards),
+        "reversed_top1": round(backwards.top(1), 4),
+        "reversed_swapped": count_partner(backwards)["swapped"],
+        "test_videos": len(forwards.truth),
+        "training_minutes": round(sum(e["seconds"] for e in epochs) / 60, 1),
+        "clips_per_second": round(float(np.median([e["clips_per_second"] for e in epochs])), 1),
+        "minutes_this_time": round(seconds / 60, 1),
+        "macs_per_clip": round(forwards.macs_per_video / float(forwards.views.mean())),
+    }
+
+
+def main() -> None:
+    """Measure, print and keep a record."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--networks", default="i2d,s3d_fast,s3d")
+    networks = parser.parse_args().networks.split(",")
+    write_sample(WORK / "clips", SAMPLE)
+    videos = list_videos(WORK / "clips/test")
+    record: dict[str, Any] = {
+        "date": date.today().isoformat(),
+        "what": "top-1 on unseen scenes of the sample data, clip protocol",
+        "sample": {
+            "train_videos": SAMPLE.train_clips_per_class * len(SAMPLE.actions),
+            "classes": len(SAMPLE.actions),
+            "difficulty": SAMPLE.difficulty,
+            "seed": SAMPLE.seed,
+        },
+        "recipe": RECIPE,
+        "chance": round(1 / len(SAMPLE.actions), 4),
+        **describe_machine(),
+        "networks": {},
+    }
+    for network in networks:
+        record["networks"][network] = measure(network, videos)
+        RECORD.write_text(json.dumps(record, indent=1) + "\n")
+        print(network, json.dumps(record["networks"][network], indent=1))
+
+
+if __name__ == "__main__":
+    main()
