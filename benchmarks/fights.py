@@ -79,9 +79,7 @@ def read_options(words: list[str]) -> dict[str, Any]:
     for word in words:
         name, _, value = word.partition("=")
         kind = str(hints[name])
-        options[name] = (
-            int(value) if "int" in kind else float(value) if "float" in kind else value
-        )
+        options[name] = int(value) if "int" in kind else float(value) if "float" in kind else value
     return options
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -14,13 +15,13 @@ def load_torchvision_s3d(num_classes: int) -> nn.Module:
     """Return torchvision's S3D with fresh weights.
 
     Its head's average pool of 2x7x7 fails on clips below 224 px; it is set to what is left there,
-    which is what ours does. Its wheel is built for CUDA and refuses a CPU-only torch for want of two detection operators
-    that S3D does not use; declaring them lets it import.
+    which is what ours does. Its wheel is built for CUDA and refuses a CPU-only torch for want of
+    two detection operators that S3D does not use; declaring them lets it import.
     """
     try:
         from torchvision.models.video import s3d
     except RuntimeError:
-        library = torch.library.Library("torchvision", "FRAGMENT")
+        library: Any = torch.library.Library("torchvision", "FRAGMENT")  # type: ignore[no-untyped-call]
         library.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
         library.define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
         for name in [n for n in sys.modules if n.partition(".")[0] == "torchvision"]:
@@ -83,6 +84,6 @@ def _pairs() -> list[tuple[str, list[str]]]:
         pairs.append((f"{block}.entry", [f"{peer}.branch{n}" for n in ("0", "1.0", "2.0")]))
         pairs.append((f"{block}.branch3.1", [f"{peer}.branch3.1"]))
         for branch in (1, 2):
-            for half in (0, 1):
-                pairs.append((f"{block}.branch{branch}.{half}", [f"{peer}.branch{branch}.1.{half}"]))
+            names = f"{block}.branch{branch}", f"{peer}.branch{branch}.1"
+            pairs += [(f"{names[0]}.{half}", [f"{names[1]}.{half}"]) for half in (0, 1)]
     return pairs

@@ -30,7 +30,7 @@ def take_step(network: nn.Module, clips: Tensor, labels: Tensor, lr: float = 1e-
     """Take one step of plain SGD and return the loss."""
     network.zero_grad(set_to_none=True)
     loss = F.cross_entropy(network(clips), labels)
-    loss.backward()
+    loss.backward()  # type: ignore[no-untyped-call]
     with torch.no_grad():
         for parameter in network.parameters():
             if parameter.grad is not None:

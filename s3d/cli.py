@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import io
 import json
 import os
 import sys
@@ -18,6 +19,7 @@ from typing import Any, NoReturn, get_args, get_type_hints
 
 from s3d import __version__
 from s3d.errors import InputError
+from s3d.files import show_path
 from s3d.models.family import LAYERS, LETTERS, NETWORKS
 
 USER_ERROR = 2
@@ -49,9 +51,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code: 0, 2 for what a person can mend, 130 when interrupted.
     """
-    words = [_guard_dash(word) for word in (sys.argv[1:] if arguments is None else arguments)]
+    _let_print_anything()
     try:
         parser = _make_parser()
+        words = _guard_dashes(sys.argv[1:] if arguments is None else arguments, parser)
+        _check_verb(words, parser)
         options, unknown = parser.parse_known_args(words)
         if unknown:
             raise _unknown_option(unknown[0], options, parser)
@@ -71,18 +75,41 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("\ns3d: interrupted; a training run goes on with the same command", file=sys.stderr)
         return INTERRUPTED
     except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        return _fail(f"{where}{error.strerror or error}")
+        return _fail(f"{error.filename or ''}: {error.strerror or error}".removeprefix(": "))
 
 
 def _fail(message: str) -> int:
-    print(f"s3d: {' '.join(message.split())}", file=sys.stderr)
+    print(f"s3d: {show_path(' '.join(message.split()))}", file=sys.stderr)
     return USER_ERROR
 
 
-def _guard_dash(word: str) -> str:
+def _let_print_anything() -> None:
+    """Let names and bars that the terminal's encoding lacks be printed as escapes."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _guard_dashes(words: Sequence[str], parser: argparse.ArgumentParser) -> list[str]:
     """Let a file whose name begins with a dash be named like any other."""
-    return f"./{word}" if word.startswith("-") and word != "--" and Path(word).exists() else word
+    known = {s for p in _subparsers(parser).values() for a in p._actions for s in a.option_strings}
+
+    def is_file(word: str) -> bool:
+        is_option = not word.startswith("-") or word.partition("=")[0] in {*known, "--"}
+        # os.path, since Path.exists raises for a name too long to be one.
+        return not is_option and os.path.exists(word)  # noqa: PTH110
+
+    return [f"./{word}" if is_file(word) else word for word in words]
+
+
+def _check_verb(words: Sequence[str], parser: argparse.ArgumentParser) -> None:
+    verbs = _subparsers(parser)
+    word = next(iter(words), "-")
+    if word.startswith("-") or word in verbs:
+        return
+    near = difflib.get_close_matches(word, verbs, n=2)
+    hint = f" Did you mean {' or '.join(near)}?" if near else ""
+    raise InputError(f"unknown verb {word!r}.{hint} Known: {', '.join(verbs)}.")
 
 
 def _unknown_option(
@@ -158,7 +185,9 @@ def _add_train(verbs: Any) -> None:
     from s3d.train.config import TrainConfig
 
     parser = _add_verb(verbs, "train", "train a recogniser on a folder or list of videos", _train)
-    parser.add_argument("data", help="folder DIR/<class>/*.* or CSV with path,label[,group][,split]")
+    parser.add_argument(
+        "data", help="folder DIR/<class>/*.* or CSV with path,label[,group][,split]"
+    )
     parser.add_argument("--quiet", action="store_true", help="show nothing")
     _add_fields(parser, TrainConfig, skipped=("data",))
 
@@ -244,9 +273,9 @@ def _show_json(prediction: Any, count: int) -> str:
 
 
 def _show(prediction: Any, count: int) -> str:
-    top = prediction.top(count)
+    top = [(show_path(label), score) for label, score in prediction.top(count)]
     wide = max(len(label) for label, _ in top)
-    lines = [prediction.path]
+    lines = [show_path(prediction.path)]
     for label, score in top:
         bar = "█" * round(score * BAR_WIDTH)
         lines.append(f"  {label:<{wide}}  {score:6.1%}  {bar}".rstrip())
@@ -261,7 +290,9 @@ def _add_sample(verbs: Any) -> None:
     parser.add_argument("--test-clips", type=int, default=25, metavar="N", help="a class [25]")
     parser.add_argument("--difficulty", type=float, default=0.5, metavar="D", help="0 to 1 [0.5]")
     parser.add_argument("--actions", metavar="A,B", help="some of the actions, with commas [all]")
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="same seed, same files [0]")
+    parser.add_argument(
+        "--seed", type=int, default=0, metavar="N", help="same seed, same files [0]"
+    )
 
 
 def _sample(options: argparse.Namespace) -> int:
@@ -302,7 +333,9 @@ def _add_cost(verbs: Any) -> None:
     parser.add_argument("network", help="a name or 11-letter word (`s3d list`)")
     parser.add_argument("--frames", type=int, default=64, metavar="N", help="of a clip [64]")
     parser.add_argument("--size", type=int, default=224, metavar="PX", help="of a clip [224]")
-    parser.add_argument("--style", default="paper", help="paper, slim, torchvision, mil_nce [paper]")
+    parser.add_argument(
+        "--style", default="paper", help="paper, slim, torchvision, mil_nce [paper]"
+    )
     parser.add_argument("--width", type=float, default=1.0, help="multiplier of the channels [1]")
     parser.add_argument("--classes", type=int, default=400, metavar="N", help="classes [400]")
     parser.add_argument("--json", action="store_true", help="print JSON")

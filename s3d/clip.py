@@ -8,7 +8,7 @@ No torch here, so that the contract can be read and checked anywhere.
 
 from __future__ import annotations
 
-import math
+import reprlib
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, get_args
 
@@ -55,8 +55,9 @@ class ClipSpec:
         _check_number("rate_fps", self.rate_fps, 0.01, 1000.0)
         for name in ("resize_px", "size_px"):
             pair = getattr(self, name)
-            if len(pair) != 2:
-                raise InputError(f"ClipSpec {name} is {pair}; it needs (height, width).")
+            if not isinstance(pair, tuple) or len(pair) != 2:
+                shown = reprlib.repr(pair)
+                raise InputError(f"ClipSpec {name} is {shown}; it needs (height, width).")
             for value in pair:
                 _check_number(name, value, 1, MAX_SIZE_PX)
         if self.size_px[0] > self.resize_px[0] or self.size_px[1] > self.resize_px[1]:
@@ -65,10 +66,11 @@ class ClipSpec:
                 "resize_px must be at least size_px."
             )
         for name in ("mean", "std"):
-            if len(getattr(self, name)) != self.channels:
+            values = getattr(self, name)
+            if not isinstance(values, tuple) or len(values) != self.channels:
                 raise InputError(
-                    f"ClipSpec {name} has {len(getattr(self, name))} values; "
-                    f"{self.modality} has {self.channels} channels."
+                    f"ClipSpec {name} is {reprlib.repr(values)}; "
+                    f"{self.modality} needs {self.channels} values, one a channel."
                 )
         for value in self.mean:
             _check_number("mean", value, -1e6, 1e6)
@@ -113,24 +115,27 @@ class ClipSpec:
         """
         names = {field.name for field in fields(cls)}
         if not isinstance(values, dict) or set(values) != names:
-            raise InputError(f"a clip contract needs exactly the fields {', '.join(sorted(names))}.")
-        plain = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
-        for name in ("resize_px", "size_px", "mean", "std"):
-            if not isinstance(plain[name], tuple):
-                raise InputError(f"clip contract field {name} is {plain[name]!r}; it needs a list.")
+            known = ", ".join(sorted(names))
+            raise InputError(f"a clip contract needs exactly the fields {known}.")
+        plain: dict[str, Any] = {
+            k: tuple(v) if isinstance(v, list) else v for k, v in values.items()
+        }
         return cls(**plain)
 
     def _check_choices(self) -> None:
         if self.resize not in get_args(Resize):
-            raise InputError(f"ClipSpec resize is {self.resize!r}; it is 'keep' or 'squash'.")
+            shown = reprlib.repr(self.resize)
+            raise InputError(f"ClipSpec resize is {shown}; it is 'keep' or 'squash'.")
         if self.modality not in get_args(Modality):
-            raise InputError(f"ClipSpec modality is {self.modality!r}; it is 'rgb' or 'flow'.")
+            shown = reprlib.repr(self.modality)
+            raise InputError(f"ClipSpec modality is {shown}; it is 'rgb' or 'flow'.")
 
 
 def _check_number(name: str, value: object, low: float, high: float) -> None:
     whole = isinstance(low, int)
-    kinds = (int,) if whole else (int, float)
-    is_number = isinstance(value, kinds) and not isinstance(value, bool)
-    if not is_number or not math.isfinite(value) or not low <= value <= high:  # type: ignore[arg-type, operator]
+    is_number = isinstance(value, int if whole else (int, float)) and not isinstance(value, bool)
+    # The comparison also refuses NaN, and takes whole numbers too big for a float.
+    if not is_number or not low <= value <= high:  # type: ignore[operator]
         kind = "a whole number" if whole else "a number"
-        raise InputError(f"ClipSpec {name} is {value!r}; it needs {kind} from {low} to {high}.")
+        shown = reprlib.repr(value)
+        raise InputError(f"ClipSpec {name} is {shown}; it needs {kind} from {low} to {high}.")

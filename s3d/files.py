@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Callable
 from pathlib import Path
 
 from s3d.errors import InputError
+
+
+def show_path(path: str | os.PathLike[str]) -> str:
+    """Return a path as one printable line, whatever bytes its name holds."""
+    text = os.fspath(path)
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
@@ -28,16 +35,18 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
             os.fsync(file.fileno())
         beside.replace(path)
     except BaseException as error:
-        beside.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            beside.unlink(missing_ok=True)
         if isinstance(error, OSError):
             reason = error.strerror or str(error)
             raise InputError(
-                f"{path}: cannot be written ({reason}). Free some room or choose another place."
+                f"{show_path(path)}: cannot be written ({reason}). "
+                "Free some room or choose another place."
             ) from None
         raise
 
 
-def write_bytes(path: Path, content: bytes) -> None:
+def write_bytes(path: Path, content: bytes | memoryview) -> None:
     """Write bytes atomically; raises as `write_atomically`."""
 
     def write(beside: Path) -> None:
@@ -53,7 +62,9 @@ def write_text(path: Path, text: str) -> None:
 
 def write_json(path: Path, values: object) -> None:
     """Write JSON atomically; raises as `write_atomically`."""
-    write_text(path, json.dumps(values, indent=1, ensure_ascii=False) + "\n")
+    text = json.dumps(values, indent=1, ensure_ascii=False) + "\n"
+    # Of file names that are not UTF-8 Python keeps bytes as surrogates, which JSON takes escaped.
+    write_bytes(path, text.encode("utf-8", "backslashreplace"))
 
 
 def make_folder(path: Path) -> None:
@@ -67,7 +78,7 @@ def make_folder(path: Path) -> None:
     except OSError as error:
         reason = error.strerror or str(error)
         raise InputError(
-            f"{path}: the folder cannot be made ({reason}). Choose another place."
+            f"{show_path(path)}: the folder cannot be made ({reason}). Choose another place."
         ) from None
     if not os.access(path, os.W_OK | os.X_OK):
-        raise InputError(f"{path}: no permission to write there. Choose another place.")
+        raise InputError(f"{show_path(path)}: no permission to write there. Choose another place.")

@@ -46,15 +46,25 @@ class Augmentation:
 class Batch:
     """Hold one batch.
 
+    Its clips are still frames: they are normalised by the thread, or the GPU, that runs the
+    network, since a second thread in PyTorch's parallel operations would fight the first for cores.
+
     Attributes:
-        clips: (B, C, T, H, W) float32, channels-last in memory.
+        frames: (B, T, H, W, C) uint8.
+        tones: (B, 2) float32: a factor of contrast about mid-grey, and a shift of brightness as a
+            share of the full range.
         labels: (B,) class numbers.
         failures: (path, reason) of videos that could not be read and were replaced.
     """
 
-    clips: Tensor
+    frames: Tensor
+    tones: Tensor
     labels: Tensor
     failures: tuple[tuple[str, str], ...]
+
+    def clips(self, spec: ClipSpec, device: str = "cpu") -> Tensor:
+        """Return the clips (B, C, T, H, W) float32 on a device, channels-last in memory."""
+        return normalise(self.frames.to(device), spec, self.tones.to(device))
 
 
 class ClipLoader:
@@ -107,13 +117,18 @@ class ClipLoader:
         videos, epoch, step = job
         spec = self.store.spec
         frames = np.empty((len(videos), spec.frames, *spec.size_px, 3), np.uint8)
-        labels, failures = [], []
+        labels, failures = [], list[tuple[str, str]]()
         rngs = [np.random.default_rng((self.seed, epoch, step, i)) for i in range(len(videos))]
         for place, (video, rng) in enumerate(zip(videos, rngs, strict=True)):
             used = self._fill(frames[place], int(video), rng, failures)
             labels.append(self.labels[used])
-        clips = normalise(frames, spec, [self._tone(rng) for rng in rngs])
-        return Batch(clips, torch.tensor(labels), tuple(failures))
+        tones = np.array([self._tone(rng) for rng in rngs], np.float32)
+        return Batch(
+            torch.from_numpy(frames),
+            torch.from_numpy(tones),
+            torch.from_numpy(np.array(labels)),
+            tuple(failures),
+        )
 
     def _fill(
         self,
@@ -124,8 +139,8 @@ class ClipLoader:
     ) -> int:
         """Read a clip of a video, or of another of its class where the file fails."""
         others = np.flatnonzero(self.labels == self.labels[video])
-        others = np.concatenate([[video], rng.permutation(others)])
-        for candidate in others:
+        others = rng.permutation(others)
+        for candidate in (video, *others[others != video]):
             try:
                 into[:] = self._read(int(candidate), rng)
                 return int(candidate)
@@ -169,27 +184,25 @@ def draw_order(labels: Indices, seed: tuple[int, ...], balance: bool) -> Indices
     return rng.permutation(np.concatenate(drawn))
 
 
-def normalise(
-    frames: Frames, spec: ClipSpec, tones: Sequence[tuple[float, float]] | None = None
-) -> Tensor:
+def normalise(frames: Tensor, spec: ClipSpec, tones: Tensor | None = None) -> Tensor:
     """Return clips for frames: (frames / 255 - mean) / std.
 
     Args:
         frames: (B, T, H, W, C) uint8.
         spec: Gives mean and std.
-        tones: For each clip a factor of contrast about mid-grey and a shift of brightness, both as
-            a share of the full range; what leaves the range is cut off.
+        tones: (B, 2), as in `Batch`; what leaves the range is cut off.
 
     Returns:
         (B, C, T, H, W) float32, channels-last in memory.
     """
-    values = torch.from_numpy(frames).to(torch.float32)
+    values = frames.to(torch.float32)
     if tones is not None:
-        factor, shift = (torch.tensor(t, dtype=torch.float32) for t in zip(*tones, strict=True))
-        offset = 127.5 * (1 - factor) + 255 * shift
-        values.mul_(factor.view(-1, 1, 1, 1, 1)).add_(offset.view(-1, 1, 1, 1, 1)).clamp_(0, 255)
-    scale = torch.tensor([1 / (255 * s) for s in spec.std])
-    offset = torch.tensor([m / s for m, s in zip(spec.mean, spec.std, strict=True)])
+        factor, shift = tones.view(-1, 2, 1, 1, 1, 1).unbind(1)
+        values.mul_(factor).add_(127.5 * (1 - factor) + 255 * shift).clamp_(0, 255)
+    scale = torch.tensor([1 / (255 * s) for s in spec.std], device=frames.device)
+    offset = torch.tensor(
+        [m / s for m, s in zip(spec.mean, spec.std, strict=True)], device=frames.device
+    )
     return values.mul_(scale).sub_(offset).permute(0, 4, 1, 2, 3)
 
 

@@ -6,14 +6,9 @@ import os
 from pathlib import Path
 
 from s3d.errors import InputError
+from s3d.files import show_path as show_path
 
 AnyPath = str | os.PathLike[str]
-
-
-def show_path(path: AnyPath) -> str:
-    """Return a path as one printable line, whatever bytes its name holds."""
-    text = os.fspath(path)
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def check_file(path: AnyPath) -> Path:

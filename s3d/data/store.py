@@ -44,9 +44,7 @@ class Opened:
     failures: tuple[tuple[str, str], ...]
 
 
-def open_videos(
-    videos: Sequence[Video], threads: int, progress: Progress | None = None
-) -> Opened:
+def open_videos(videos: Sequence[Video], threads: int, progress: Progress | None = None) -> Opened:
     """Probe every video; a broken one is named, not fatal.
 
     Args:
@@ -82,6 +80,11 @@ class FrameStore:
         self.sizes = [resized_px(info.height_px, info.width_px, spec) for info in infos]
         self._kept: np.memmap[tuple[int], np.dtype[np.uint8]] | None = None
         self._offsets: list[int] = []
+
+    @property
+    def is_kept(self) -> bool:
+        """Return whether all frames are at hand."""
+        return self._kept is not None
 
     @property
     def total_bytes(self) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,9 @@ from s3d.evaluate.metrics import (
 )
 from s3d.infer.recognizer import Prediction, Recognizer
 from s3d.models.cost import count_cost
+
+MOST_COUNTED = 8
+"""Lengths whose cost is counted; counting takes tens of milliseconds each."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,13 +110,13 @@ def evaluate(
     numbers = _number_labels(recognizer, videos)
     begin = time.perf_counter()
     paths = [video.path for video in videos.videos]
-    scores, truth, views, failures = [], [], [], list(videos.skipped)
+    scores, truth, lengths, failures = [], [], [], list(videos.skipped)
     results = recognizer.predict_each(paths, protocol, reverse, threads)
     for done, (path, number, result) in enumerate(zip(paths, numbers, results, strict=True), 1):
         if isinstance(result, Prediction):
             scores.append(result.scores)
             truth.append(number)
-            views.append(result.views)
+            lengths.append(result.lengths)
         else:
             failures.append((path, str(result)))
         if progress:
@@ -126,18 +129,28 @@ def evaluate(
         recognizer.labels,
         np.array(truth),
         np.stack(scores),
-        np.array(views),
+        np.array([len(views) for views in lengths]),
         len(paths) + len(videos.skipped),
         tuple(failures),
-        count_macs(recognizer) * float(np.mean(views)),
+        _mean_macs(recognizer, lengths),
         time.perf_counter() - begin,
     )
 
 
-def count_macs(recognizer: Recognizer) -> int:
-    """Return the multiply-adds of one clip."""
-    spec = recognizer.spec
-    return count_cost(recognizer.network, spec.frames, spec.size_px).macs
+def count_macs(recognizer: Recognizer, frames: int) -> int:
+    """Return the multiply-adds of one view of so many frames."""
+    return count_cost(recognizer.network, frames, recognizer.spec.size_px).macs
+
+
+def _mean_macs(recognizer: Recognizer, lengths: Sequence[Sequence[int]]) -> float:
+    """Return the multiply-adds of a video, given the frames of each view of each video."""
+    views = np.array([frames for video in lengths for frames in video])
+    distinct = np.unique(views)
+    # All-frames may give each video a length of its own; between lengths the cost is a line.
+    few = np.linspace(0, len(distinct) - 1, min(len(distinct), MOST_COUNTED)).round().astype(int)
+    known = distinct[few]
+    macs = [count_macs(recognizer, int(frames)) for frames in known]
+    return float(np.interp(views, known, macs).sum()) / len(lengths)
 
 
 def _number_labels(recognizer: Recognizer, videos: VideoList) -> list[int]:

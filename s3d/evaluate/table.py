@@ -7,6 +7,7 @@ import numpy as np
 from s3d.clip import ClipSpec
 from s3d.evaluate.evaluation import Evaluation
 from s3d.evaluate.metrics import accuracy_interval, class_accuracy, mean_class_accuracy
+from s3d.files import show_path
 
 BAR_WIDTH = 24
 DESCRIPTIONS = {
@@ -45,9 +46,10 @@ def format_evaluation(outcome: Evaluation, spec: ClipSpec) -> str:
 
 def _class_lines(outcome: Evaluation) -> list[str]:
     recall, counts = class_accuracy(outcome.confusion), outcome.confusion.sum(1)
-    wide = max(len(label) for label in outcome.labels)
+    labels = [show_path(label) for label in outcome.labels]
+    wide = max(len(label) for label in labels)
     lines = []
-    for label, value, count in zip(outcome.labels, recall, counts, strict=True):
+    for label, value, count in zip(labels, recall, counts, strict=True):
         if np.isnan(value):
             continue
         bar = "█" * round(float(value) * BAR_WIDTH)

@@ -34,18 +34,23 @@ class Prediction:
         path: The video.
         labels: Class names.
         scores: (K,) probabilities, their sum 1.
-        views: How many clips and crops were scored.
+        lengths: Frames of each clip or crop that was scored.
     """
 
     path: str
     labels: tuple[str, ...]
     scores: Scores
-    views: int
+    lengths: tuple[int, ...]
 
     def top(self, count: int = 5) -> list[tuple[str, float]]:
         """Return the likeliest classes, best first, as (label, score)."""
         order = np.argsort(-self.scores, kind="stable")[:count]
         return [(self.labels[i], float(self.scores[i])) for i in order]
+
+    @property
+    def views(self) -> int:
+        """Return how many clips and crops were scored."""
+        return len(self.lengths)
 
     @property
     def label(self) -> str:
@@ -87,8 +92,7 @@ class Recognizer:
         Raises:
             InputError: The video cannot be read.
         """
-        views = read_views(video, self.spec, protocol, reverse)
-        return Prediction(str(video), self.labels, self.score(views), views.count)
+        return self._predict(video, read_views(video, self.spec, protocol, reverse))
 
     def predict_each(
         self,
@@ -112,10 +116,16 @@ class Recognizer:
 
         results = run_ahead(read, list(videos), threads, ahead=threads)
         for video, views in zip(videos, results, strict=True):
-            if isinstance(views, InputError):
-                yield views
-            else:
-                yield Prediction(str(video), self.labels, self.score(views), views.count)
+            yield views if isinstance(views, InputError) else self._try(video, views)
+
+    def _predict(self, video: AnyPath, views: Views) -> Prediction:
+        return Prediction(str(video), self.labels, self.score(views), views.lengths)
+
+    def _try(self, video: AnyPath, views: Views) -> Prediction | InputError:
+        try:
+            return self._predict(video, views)
+        except InputError as error:  # Pieces of a long video are read while it is scored.
+            return error
 
     def score(self, views: Views) -> Scores:
         """Return the scores (K,) of a video's views."""
@@ -123,7 +133,7 @@ class Recognizer:
         logits, weights = [], []
         for piece in views.pieces:
             for part in _parts(piece):
-                clips = normalise(part, self.spec).to(device)
+                clips = normalise(torch.from_numpy(part).to(device), self.spec)
                 with torch.inference_mode():
                     logits.append(self.network(clips).float().cpu())
                 weights += [part.shape[1]] * len(part)

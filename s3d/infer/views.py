@@ -1,22 +1,22 @@
 """The protocols: which clips of a video are scored, and how the scores become one.
 
-    cover        clips spread over the whole video, as many as it takes, at most 10; scores averaged
-    clip         one clip from the middle, centre crop
-    10x3         10 clips spread over the video, 3 crops each; scores averaged (30 views)
-    all-frames   every frame at the clip's rate, centre crop, logits averaged over time: the paper's
+cover        clips spread over the whole video, as many as it takes, at most 10; scores averaged
+clip         one clip from the middle, centre crop
+10x3         10 clips spread over the video, 3 crops each; scores averaged (30 views)
+all-frames   every frame at the clip's rate, centre crop, logits averaged over time: the paper's
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from s3d.clip import ClipSpec
-from s3d.data.decode import Frames, VideoInfo, probe_video, read_frames
+from s3d.data.decode import Frames, VideoInfo, iterate_frames, probe_video, read_frames
 from s3d.data.paths import AnyPath
 from s3d.data.sample import all_indices, clip_indices, spread_starts
 from s3d.data.transform import centre_crop, resized_px, three_crops
@@ -33,17 +33,20 @@ class Views:
     """Hold what of a video is to be scored.
 
     Attributes:
-        pieces: Each (V, T, H, W, 3) uint8, views of one length.
+        pieces: Each (V, T, H, W, 3) uint8, views of one length. Those of a long video under
+            all-frames are decoded as they are taken, once, so that memory stays flat.
+        lengths: Frames of each view.
         average_logits: Average logits weighted by frames (all-frames); else softmax scores.
     """
 
-    pieces: tuple[npt.NDArray[np.uint8], ...]
+    pieces: Iterable[npt.NDArray[np.uint8]]
+    lengths: tuple[int, ...]
     average_logits: bool
 
     @property
     def count(self) -> int:
         """Return how many views there are."""
-        return sum(len(piece) for piece in self.pieces)
+        return len(self.lengths)
 
 
 def read_views(path: AnyPath, spec: ClipSpec, protocol: str, reverse: bool = False) -> Views:
@@ -63,8 +66,7 @@ def read_views(path: AnyPath, spec: ClipSpec, protocol: str, reverse: bool = Fal
         raise InputError(f"the model takes {spec.modality}, not rgb frames of a video.")
     info = probe_video(path)
     if protocol == "all-frames":
-        pieces = tuple(_read_all(info, spec, reverse))
-        return Views(pieces, average_logits=True)
+        return _all_frames(info, spec, reverse)
     starts = _choose_starts(info, spec, protocol)
     indices = [clip_indices(info, spec, start) for start in starts]
     size = resized_px(info.height_px, info.width_px, spec)
@@ -74,7 +76,7 @@ def read_views(path: AnyPath, spec: ClipSpec, protocol: str, reverse: bool = Fal
         crops = [crop for clip in clips for crop in three_crops(clip, spec.size_px)]
     else:
         crops = [centre_crop(clip, spec.size_px) for clip in clips]
-    return Views((np.stack(crops),), average_logits=False)
+    return Views((np.stack(crops),), (spec.frames,) * len(crops), average_logits=False)
 
 
 def check_protocol(protocol: str) -> None:
@@ -103,16 +105,42 @@ def _read_each_once(
     return frames[places.reshape(indices.shape)]
 
 
-def _read_all(info: VideoInfo, spec: ClipSpec, reverse: bool) -> Iterator[npt.NDArray[np.uint8]]:
+def _all_frames(info: VideoInfo, spec: ClipSpec, reverse: bool) -> Views:
     indices = all_indices(info, spec)
+    lengths = split_evenly(len(indices), longest_piece(spec))
+    if reverse:
+        lengths.reverse()  # The pieces are those that the reversed video would have.
+    wanted = np.split(indices, np.cumsum(lengths)[:-1])
     size = resized_px(info.height_px, info.width_px, spec)
-    pieces = split_evenly(len(indices), longest_piece(spec))
-    start = 0
-    for length in pieces:
-        frames = read_frames(info.path, indices[start : start + length], size)
-        start += length
+
+    def finish(frames: Frames) -> npt.NDArray[np.uint8]:
         crop = centre_crop(frames, spec.size_px)
-        yield np.ascontiguousarray(crop[::-1] if reverse else crop)[None]
+        return np.ascontiguousarray(crop[::-1] if reverse else crop)[None]
+
+    pieces: Iterable[npt.NDArray[np.uint8]]
+    if len(wanted) == 1:
+        pieces = (finish(read_frames(info.path, indices, size)),)
+    else:
+        pieces = map(finish, _read_in_turn(info.path, wanted, size))
+    return Views(pieces, tuple(lengths), average_logits=True)
+
+
+def _read_in_turn(
+    path: str, pieces: Sequence[npt.NDArray[np.int64]], size_px: tuple[int, int]
+) -> Iterator[Frames]:
+    """Yield the frames of each piece; indices never fall, so the file is decoded once."""
+    frames = enumerate(iterate_frames(path, size_px))
+    number, frame = next(frames)
+    for piece in pieces:
+        out = np.empty((len(piece), *size_px, 3), np.uint8)
+        for place, index in enumerate(piece):
+            while number < index:
+                number, frame = next(frames, (len(piece) + index, frame))
+            if number > index:  # The file gives fewer frames than it promised.
+                out = read_frames(path, piece, size_px)
+                break
+            out[place] = frame
+        yield out
 
 
 def longest_piece(spec: ClipSpec) -> int:

@@ -6,13 +6,19 @@ on the meta device, where tensors have shapes and no values.
 
 from __future__ import annotations
 
+import reprlib
 from dataclasses import dataclass
 
 import torch
-from torch.utils.flop_counter import FlopCounterMode
+from torch import Tensor, nn
 
+from s3d.errors import InputError
+from s3d.models.layers import Conv, Gate
 from s3d.models.network import BLOCKS, Network, build
 from s3d.models.style import PAPER, Style
+
+LONGEST = 100_000
+"""Frames or pixels along one axis; more would overflow the count of values."""
 
 
 @dataclass(frozen=True)
@@ -71,20 +77,46 @@ def count_cost(
     Raises:
         InputError: A value cannot be used.
     """
+    for axis, value in (("frames", frames), ("height", size_px[0]), ("width", size_px[1])):
+        if not isinstance(value, int) or not 1 <= value <= LONGEST:
+            shown = reprlib.repr(value)
+            raise InputError(f"{axis} is {shown}; it needs a whole number from 1 to {LONGEST}.")
     with torch.device("meta"), torch.no_grad():
-        net = _twin(network) if isinstance(network, Network) else None
-        net = net or build(network, num_classes=num_classes, style=style, width=width)  # type: ignore[arg-type]
+        if isinstance(network, Network):
+            net = _twin(network)
+        else:
+            net = build(network, num_classes=num_classes, style=style, width=width)
         x = torch.empty(1, net.channels, frames, *size_px)
         net.eval().features(x, "conv1a")  # checks the shape once
         blocks = []
         for name in (*BLOCKS, "head"):
             block = net.get_submodule(name)
-            with FlopCounterMode(display=False) as counter:
-                x = block(x)
+            x, macs = _run_and_count(block, x)
             parameters = sum(p.numel() for p in block.parameters())
-            macs = counter.get_total_flops() // 2
             blocks.append(BlockCost(name, tuple(x.shape[1:]), parameters, macs))
     return Cost(tuple(blocks))
+
+
+def _run_and_count(block: nn.Module, x: Tensor) -> tuple[Tensor, int]:
+    """Return a block's output and its multiply-adds: each weight, at each place it is applied."""
+    macs = 0
+
+    def count(layer: nn.Module, _inputs: object, output: Tensor) -> None:
+        nonlocal macs
+        places = 1
+        if isinstance(layer, Conv):
+            places = output[0, 0].numel()
+        elif isinstance(layer, nn.Linear):
+            places = output[0, ..., 0].numel()
+        assert isinstance(layer.weight, Tensor)
+        macs += layer.weight.numel() * places
+
+    layers = [m for m in block.modules() if isinstance(m, (Conv, Gate, nn.Linear))]
+    hooks = [layer.register_forward_hook(count) for layer in layers]
+    output = block(x)
+    for hook in hooks:
+        hook.remove()
+    return output, macs
 
 
 def _twin(network: Network) -> Network:

@@ -19,6 +19,7 @@ how (`s3d.models.style`). No torch here.
 from __future__ import annotations
 
 import difflib
+import reprlib
 
 from s3d.errors import InputError
 
@@ -84,14 +85,17 @@ def network_word(network: str) -> str:
         >>> network_word("s3d_fast")
         '222222222ss'
     """
+    if not isinstance(network, str):
+        raise InputError(f"network is {reprlib.repr(network)}; it needs a name or a word.")
     if network in NETWORKS:
         return NETWORKS[network]
     if len(network) == _DEPTH and set(network) <= set(LETTERS):
         return network
-    near = difflib.get_close_matches(network, NETWORKS, n=3, cutoff=0.5)
+    near = difflib.get_close_matches(network[:30], NETWORKS, n=3, cutoff=0.5)
     hint = f" Did you mean {' or '.join(near)}?" if near else ""
     raise InputError(
-        f"unknown network {network!r}.{hint} Known: i2d, i3d, s3d, s3d_g, s3d_fast, s3d_fast_g, "
+        f"unknown network {reprlib.repr(network)}.{hint} "
+        "Known: i2d, i3d, s3d, s3d_g, s3d_fast, s3d_fast_g, "
         "i3d_top_K, i3d_bottom_K, s3d_top_K, s3d_bottom_K for K = 0..10. "
         f"A word of {_DEPTH} letters from 2, 3, s, g also works."
     )

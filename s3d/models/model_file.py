@@ -8,23 +8,36 @@ allocated before the header and the tensors' shapes agree.
 from __future__ import annotations
 
 import json
+import os
+import reprlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
-from torch import Tensor
+from safetensors.torch import save
+from torch import Tensor, nn
 
 from s3d.clip import ClipSpec
 from s3d.errors import InputError
-from s3d.files import write_atomically
+from s3d.files import show_path, write_bytes
 from s3d.models.network import Network, build
 from s3d.models.style import Style
 
 FORMAT = "s3d-model-1"
-_FIELDS = {"format", "word", "style", "width", "channels", "labels", "clip", "metrics", "source", "licence"}  # noqa: E501
+_FIELDS: dict[str, type | tuple[type, ...]] = {
+    "format": str,
+    "word": str,
+    "style": dict,
+    "width": (int, float),
+    "channels": int,
+    "labels": list,
+    "clip": dict,
+    "metrics": list,
+    "source": str,
+    "licence": str,
+}
 _DTYPES = ("F32", "F16", "BF16")
 
 
@@ -71,7 +84,8 @@ def save_model(path: str | Path, model: ModelFile) -> None:
     }
     tensors = {k: v.detach().cpu().contiguous() for k, v in weights_of(network).items()}
     metadata = {"s3d": json.dumps(header, ensure_ascii=False)}
-    write_atomically(Path(path), lambda beside: save_file(tensors, beside, metadata))
+    # Not safetensors' save_file: its files are readable by their owner alone, whatever the umask.
+    write_bytes(Path(path), save(tensors, metadata))
 
 
 def load_model(path: str | Path) -> ModelFile:
@@ -80,16 +94,17 @@ def load_model(path: str | Path) -> ModelFile:
     Raises:
         InputError: The file is missing, damaged, foreign, or does not agree with itself.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise InputError(f"{path}: no such model file. Make one with `s3d train`.")
+    shown = show_path(path)
+    # os.path, unlike Path, answers for a name that no file can have.
+    if not os.path.isfile(path):  # noqa: PTH113
+        raise InputError(f"{shown}: no such model file. Make one with `s3d train`.")
     try:
         with safe_open(path, framework="pt") as file:
-            return _read(file, path)
-    except (SafetensorError, OSError, UnicodeDecodeError) as error:
+            return _read(file, shown)
+    except (SafetensorError, OSError, UnicodeError) as error:
         cause = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(
-            f"{path}: not a readable safetensors file ({cause}). Copy or train it again."
+            f"{shown}: not a readable safetensors file ({cause}). Copy or train it again."
         ) from None
 
 
@@ -99,31 +114,31 @@ def weights_of(network: Network) -> dict[str, Tensor]:
     return {k: v for k, v in state.items() if not k.endswith("num_batches_tracked")}
 
 
-def _read(file: Any, path: Path) -> ModelFile:
+def _read(file: Any, path: str) -> ModelFile:
     header = _read_header(file.metadata() or {}, path)
     with torch.device("meta"):
         network = _build(header, path)
     wanted = weights_of(network)
     _check_tensors(file, {k: tuple(v.shape) for k, v in wanted.items()}, path)
-    network = network.to_empty(device="cpu")
-    for module in network.modules():
-        if isinstance(module, torch.nn.BatchNorm2d):
-            module.reset_running_stats()
+    # A copy: what the file lends is gone when someone writes to it.
+    state = {k: file.get_tensor(k).to(torch.float32, copy=True) for k in wanted}
+    for name, module in network.named_modules():
+        if isinstance(module, nn.BatchNorm2d):
+            state[f"{name}.num_batches_tracked"] = torch.tensor(0)
             if not network.style.norm_has_scale:
-                module.weight.fill_(1.0)
-    state = {k: file.get_tensor(k).float() for k in wanted}
-    network.load_state_dict(state, strict=False)
+                module.register_buffer("weight", torch.ones(module.num_features), persistent=False)
+    network.load_state_dict(state, assign=True)
     return ModelFile(
         network.eval(),
         tuple(header["labels"]),
         ClipSpec.from_json(header["clip"]),
         tuple(header["metrics"]),
-        str(header["source"]),
-        str(header["licence"]),
+        header["source"],
+        header["licence"],
     )
 
 
-def _read_header(metadata: dict[str, str], path: Path) -> dict[str, Any]:
+def _read_header(metadata: dict[str, str], path: str) -> dict[str, Any]:
     if "s3d" not in metadata:
         raise InputError(
             f"{path}: a safetensors file, but not a model of s3d (no s3d header). "
@@ -132,42 +147,56 @@ def _read_header(metadata: dict[str, str], path: Path) -> dict[str, Any]:
     try:
         header = json.loads(metadata["s3d"])
     except (ValueError, RecursionError):
-        raise InputError(f"{path}: the model's header is damaged. Train or copy it again.") from None
-    if not isinstance(header, dict) or header.get("format") != FORMAT:
-        found = header.get("format") if isinstance(header, dict) else None
-        raise InputError(
-            f"{path}: model format {found!r}; this s3d reads {FORMAT!r}. Use a matching version."
-        )
-    labels, metrics = header.get("labels"), header.get("metrics")
-    named = isinstance(labels, list) and labels and all(isinstance(name, str) for name in labels)
-    if set(header) != _FIELDS or not named or not isinstance(metrics, list):
+        header = None
+    if not isinstance(header, dict):
         raise InputError(f"{path}: the model's header is damaged. Train or copy it again.")
+    if header.get("format") != FORMAT:
+        raise InputError(
+            f"{path}: model format {reprlib.repr(header.get('format'))}; "
+            f"this s3d reads {FORMAT!r}. Use a matching version."
+        )
+    _check_kinds(header, path)
     return header
 
 
-def _build(header: dict[str, Any], path: Path) -> Network:
+def _check_kinds(header: dict[str, Any], path: str) -> None:
+    wrong = sorted(set(header) ^ set(_FIELDS))
+    wrong += [name for name, kind in _FIELDS.items() if not isinstance(header.get(name), kind)]
+    for name, kind in (("labels", str), ("metrics", dict)):
+        if not wrong and not all(isinstance(value, kind) for value in header[name]):
+            wrong.append(name)
+    if wrong:
+        raise InputError(
+            f"{path}: the model's header is damaged at {reprlib.repr(wrong[0])}. "
+            "Train or copy it again."
+        )
+
+
+def _build(header: dict[str, Any], path: str) -> Network:
     try:
         style = Style.from_json(header["style"])
         spec = ClipSpec.from_json(header["clip"])
         network = build(
-            str(header["word"]),
+            header["word"],
             num_classes=len(header["labels"]),
             style=style,
             width=header["width"],
             channels=header["channels"],
         )
         _check_fit(tuple(header["labels"]), spec, network.num_classes, network.channels)
-    except (InputError, TypeError) as error:
+    except InputError as error:
         raise InputError(f"{path}: the model's header cannot be used: {error}") from None
     return network
 
 
-def _check_tensors(file: Any, wanted: dict[str, tuple[int, ...]], path: Path) -> None:
+def _check_tensors(file: Any, wanted: dict[str, tuple[int, ...]], path: str) -> None:
     found = set(file.keys())
     if found != set(wanted):
         odd = sorted(found ^ set(wanted))[0]
         state = "is not part of" if odd in found else "is missing for"
-        raise InputError(f"{path}: tensor {odd!r} {state} the network its header names.")
+        raise InputError(
+            f"{path}: tensor {reprlib.repr(odd)} {state} the network its header names."
+        )
     for name, shape in wanted.items():
         part = file.get_slice(name)
         if tuple(part.get_shape()) != shape or part.get_dtype() not in _DTYPES:
@@ -182,5 +211,8 @@ def _check_fit(labels: tuple[str, ...], spec: ClipSpec, classes: int, channels: 
         raise InputError(
             f"{len(set(labels))} different labels for {classes} classes; one each is needed."
         )
+    for label in labels:
+        if label != label.encode(errors="ignore").decode():
+            raise InputError(f"label {reprlib.repr(label)} is not Unicode text; rename it.")
     if spec.channels != channels:
         raise InputError(f"a clip of {spec.modality} has {spec.channels} channels, not {channels}.")

@@ -1,10 +1,13 @@
 """The network: Inception-v1 over space, and over time as its word says.
 
-    clips -> conv1a pool2a conv2b conv2c pool3a mixed3b mixed3c
-          -> pool4a mixed4b mixed4c mixed4d mixed4e mixed4f -> pool5a mixed5b mixed5c -> head -> logits
+clips -> conv1a pool2a conv2b conv2c pool3a mixed3b mixed3c
+      -> pool4a mixed4b mixed4c mixed4d mixed4e mixed4f
+      -> pool5a mixed5b mixed5c -> head -> logits
 """
 
 from __future__ import annotations
+
+import reprlib
 
 import torch
 from torch import Tensor, nn
@@ -123,13 +126,13 @@ class Stem(nn.Sequential):
 
 
 class _CubeConv(Conv):
-    """The 2x4x4 convolution on cubes: padded 1, 2, 2 before the start and 0, 1, 1 after the end."""
+    """The 2x4x4 convolution on cubes: padded 0, 1, 1 before the start and 1, 2, 2 after the end."""
 
     def __init__(self, channels: tuple[int, int], style: Style) -> None:
         super().__init__(channels, (2, 4, 4), style)
 
     def _pad(self, x: Tensor, axis: object) -> Tensor:
-        return F.pad(x, (2, 1, 2, 1, 1, 0))
+        return F.pad(x, (1, 2, 1, 2, 0, 1))
 
     def _half(self, axis: object) -> tuple[int, ...]:
         return 0, 0, 0
@@ -177,6 +180,15 @@ class Inception(nn.Module):
         return self.branch0, self.branch1, self.branch2, self.branch3
 
 
+class _Classifier(nn.Linear):
+    """A linear layer that starts near zero: a fresh network calls all classes alike."""
+
+    def reset_parameters(self) -> None:
+        if not self.weight.is_meta:
+            nn.init.normal_(self.weight, std=0.01)
+            nn.init.zeros_(self.bias)
+
+
 class Head(nn.Module):
     """Average, drop out, classify, and average over what places are left."""
 
@@ -184,9 +196,7 @@ class Head(nn.Module):
         super().__init__()
         self.kind = style.head
         self.dropout = nn.Dropout(style.dropout)
-        self.classifier = nn.Linear(channels, num_classes)
-        nn.init.normal_(self.classifier.weight, std=0.01)
-        nn.init.zeros_(self.classifier.bias)
+        self.classifier = _Classifier(channels, num_classes)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return logits (B, num_classes) for mixed5c's output (B, C, T, H, W)."""
@@ -276,6 +286,10 @@ def check_clips(clips: Tensor, channels: int) -> None:
             f"clips have {found} channels; this network takes {channels}: "
             "(batch, channel, time, height, width)."
         )
+    if not clips.is_floating_point():
+        raise InputError(
+            f"clips are {clips.dtype}; a network takes floats. Use (frames / 255 - mean) / std."
+        )
     if batch < 1 or frames < 1:
         raise InputError(f"clips are {tuple(clips.shape)}; at least 1 clip of 1 frame is needed.")
     if min(height, width) < SMALLEST_PX:
@@ -348,10 +362,11 @@ def build(
         ("channels", channels, 1, 64),
     ):
         whole = name != "width"
-        kinds = (int,) if whole else (int, float)
-        if not isinstance(value, kinds) or isinstance(value, bool) or not low <= value <= high:
+        is_number = isinstance(value, int if whole else (int, float))
+        if not is_number or isinstance(value, bool) or not low <= value <= high:
             kind = "a whole number" if whole else "a number"
-            raise InputError(f"{name} is {value!r}; it needs {kind} from {low} to {high}.")
+            shown = reprlib.repr(value)
+            raise InputError(f"{name} is {shown}; it needs {kind} from {low} to {high}.")
     return Network(network_word(network), num_classes, find_style(style), float(width), channels)
 
 

@@ -7,6 +7,7 @@ the published answers under the style they were trained with. No torch here.
 from __future__ import annotations
 
 import difflib
+import reprlib
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, get_args
 
@@ -16,7 +17,7 @@ Stem = Literal["separable", "full", "space_to_depth"]
 TemporalNorm = Literal["batch", "bias"]
 TemporalInit = Literal["random", "identity"]
 GatePlace = Literal["temporal", "branch", "concat"]
-Padding = Literal["symmetric", "same", "static"]
+Padding = Literal["symmetric", "symmetric_ceil", "same", "static"]
 Head = Literal["windows", "global"]
 
 _CHOICES: dict[str, tuple[object, ...]] = {
@@ -40,7 +41,8 @@ class Style:
 
     Attributes:
         stem: What "s" and "g" mean for conv1a: "separable" is 1x7x7 then 7x1x1; "full" one
-            convolution of stem_frames x7x7; "space_to_depth" 2x2x2 pixels to 24 channels, then 2x4x4.
+            convolution of stem_frames x7x7; "space_to_depth" 2x2x2 pixels to 24 channels, then
+            2x4x4.
         stem_frames: Temporal size of a "separable" or "full" stem.
         temporal_norm: After a temporal convolution: "batch" norm, or a "bias" and no norm.
         temporal_init: Temporal kernels start "random", or as "identity" (1 at the centre tap).
@@ -51,8 +53,10 @@ class Style:
         pool_comes_first: Branch 3 pools, then projects; else it projects, then pools.
         norm_has_scale: Batch norms have a learnt scale (gamma).
         norm_epsilon: Batch norm's epsilon.
-        padding: "symmetric" (k // 2 on both sides), "same" (TensorFlow's: what is odd goes after),
-            "static" (TensorFlow's as MIL-NCE ported it: by kernel and stride alone).
+        padding: "symmetric" (k // 2 on both sides; pool5a drops what is odd), "symmetric_ceil"
+            (pool5a keeps it, so that shapes are the paper's: 7 becomes 4), "same" (TensorFlow's:
+            what is odd goes after), "static" (TensorFlow's as MIL-NCE ported it: by kernel and
+            stride alone).
         head: "windows" averages 2x7x7 windows at stride 1, then classifies each; "global" averages
             everything first.
         dropout: Share of values dropped before the classifier, in training.
@@ -70,18 +74,24 @@ class Style:
     pool_comes_first: bool = True
     norm_has_scale: bool = True
     norm_epsilon: float = 1e-3
-    padding: Padding = "symmetric"
+    padding: Padding = "symmetric_ceil"
     head: Head = "windows"
     dropout: float = 0.2
 
     def __post_init__(self) -> None:
         for name, allowed in _CHOICES.items():
-            if getattr(self, name) not in allowed:
-                raise InputError(f"Style {name} is {getattr(self, name)!r}; it is one of {allowed}.")
+            value = getattr(self, name)
+            # By repr too: to Python 1, 1.0 and True are equal, to a kernel's size they are not.
+            if not any(value == one and repr(value) == repr(one) for one in allowed):
+                shown = ", ".join(map(repr, allowed))
+                raise InputError(f"Style {name} is {reprlib.repr(value)}; it is one of {shown}.")
         for name in ("norm_epsilon", "dropout"):
             value = getattr(self, name)
-            if not isinstance(value, float) or not 0 <= value < 1:
-                raise InputError(f"Style {name} is {value!r}; it needs a number from 0 to below 1.")
+            is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+            if not is_number or not 0 <= value < 1:
+                raise InputError(
+                    f"Style {name} is {reprlib.repr(value)}; it needs a number from 0 to below 1."
+                )
 
     def to_json(self) -> dict[str, Any]:
         """Return the style as plain JSON values."""
@@ -97,11 +107,14 @@ class Style:
         names = {field.name for field in fields(cls)}
         if not isinstance(values, dict) or set(values) != names:
             raise InputError(f"a style needs exactly the fields {', '.join(sorted(names))}.")
-        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+        plain: dict[str, Any] = {
+            k: tuple(v) if isinstance(v, list) else v for k, v in values.items()
+        }
+        return cls(**plain)
 
 
 PAPER = Style()
-TORCHVISION = Style(separable_branches=(1, 2))
+TORCHVISION = Style(separable_branches=(1, 2), padding="symmetric")
 SLIM = Style(
     stem="full",
     stem_frames=3,
@@ -139,8 +152,10 @@ def find_style(style: str | Style) -> Style:
     """
     if isinstance(style, Style):
         return style
+    if not isinstance(style, str):
+        raise InputError(f"style is {reprlib.repr(style)}; it needs a name or a Style.")
     if style in STYLES:
         return STYLES[style]
-    near = difflib.get_close_matches(style, STYLES, n=1)
+    near = difflib.get_close_matches(style[:30], STYLES, n=1)
     hint = f" Did you mean {near[0]}?" if near else ""
-    raise InputError(f"unknown style {style!r}.{hint} Known: {', '.join(STYLES)}.")
+    raise InputError(f"unknown style {reprlib.repr(style)}.{hint} Known: {', '.join(STYLES)}.")

@@ -46,7 +46,9 @@ class TrainConfig:
     batch: int = _option(32, "clips in a step")
     lr: float | None = _option(None, "highest learning rate (2e-3 for adamw, 0.1 for sgd)")
     optimizer: str = _option("adamw", "adamw or sgd (momentum 0.9)", choices=OPTIMIZERS)
-    schedule: str = _option("cosine", "cosine, or step (x0.1 at 75 %% and 87.5 %%)", choices=SCHEDULES)
+    schedule: str = _option(
+        "cosine", "cosine, or step (x0.1 at 75 %% and 87.5 %%)", choices=SCHEDULES
+    )
     warmup: float = _option(0.05, "share of the steps in which the learning rate rises")
     weight_decay: float = _option(0.05, "weight decay of kernels")
     dropout: float | None = _option(None, "share dropped before the classifier (style's default)")
@@ -67,6 +69,8 @@ class TrainConfig:
     checkpoint_seconds: float = _option(20.0, "time between saved states, at most")
 
     def __post_init__(self) -> None:
+        for option in fields(self):
+            _check_kind(option.name, str(option.type), getattr(self, option.name))
         for name, low, high in _RANGES:
             _check_range(name, getattr(self, name), low, high)
         for option in fields(self):
@@ -103,6 +107,22 @@ _RANGES: tuple[tuple[str, float, float], ...] = (
     ("threads", 1, 1024),
     ("checkpoint_seconds", 0, 1e6),
 )
+
+
+_KINDS: dict[str, tuple[type | tuple[type, ...], str]] = {
+    "bool": (bool, "it is True or False"),
+    "int": (int, "it needs a whole number"),
+    "float": ((int, float), "it needs a number"),
+    "str": (str, "it needs a word"),
+}
+
+
+def _check_kind(name: str, declared: str, value: object) -> None:
+    kind = declared.removesuffix(" | None")
+    types, need = _KINDS[kind]
+    fits = isinstance(value, types) and (kind == "bool" or not isinstance(value, bool))
+    if not fits and not (value is None and kind != declared):
+        raise InputError(f"--{name.replace('_', '-')} is {value!r}; {need}.")
 
 
 def _check_range(name: str, value: float | None, low: float, high: float) -> None:

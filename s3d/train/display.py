@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -9,24 +10,23 @@ from typing import Any
 
 from tqdm import tqdm
 
+from s3d.train.logs import ScalarLog
 from s3d.train.report import Epoch
-
-LINES_WITHOUT_TERMINAL = 20
 
 
 class Display:
     """Show a run's progress on stderr, and in TensorBoard where that is installed."""
 
-    def __init__(self, quiet: bool = False, logs: Path | None = None) -> None:
-        """Set up.
-
-        Args:
-            quiet: Show nothing.
-            logs: Folder for TensorBoard's files; None writes none.
-        """
-        self.quiet, self.bar, self.epochs_shown = quiet, None, 0
+    def __init__(self, quiet: bool = False) -> None:
+        self.quiet = quiet
         self.is_terminal = sys.stderr.isatty()
-        self.writer = _make_writer(logs)
+        self.bar: Any = None
+        self.log: ScalarLog | None = None
+
+    def log_to(self, folder: Path, step: int) -> None:
+        """Log for TensorBoard, where it is installed, from `step` on."""
+        with contextlib.suppress(ImportError, OSError):
+            self.log = ScalarLog(folder, step)
 
     def say(self, text: str) -> None:
         """Print one line, above the bar if there is one."""
@@ -64,8 +64,8 @@ class Display:
 
     def epoch(self, record: Epoch) -> None:
         """Show and log an epoch."""
-        if self.writer is not None:
-            self._log(record)
+        if self.log is not None:
+            self._log(record, self.log)
         if record.val_top1 is None:
             return
         self.say(
@@ -78,10 +78,10 @@ class Display:
         """End the bar."""
         if self.bar is not None:
             self.bar.close()
-        if self.writer is not None:
-            self.writer.close()
+        if self.log is not None:
+            self.log.close()
 
-    def _log(self, record: Epoch) -> None:
+    def _log(self, record: Epoch, log: ScalarLog) -> None:
         values = {
             "loss/train": record.train_loss,
             "loss/validation": record.val_loss,
@@ -90,17 +90,7 @@ class Display:
             "rate": record.rate,
             "clips_per_second": record.clips_per_second,
         }
-        assert self.writer is not None
-        for name, value in values.items():
-            if value is not None:
-                self.writer.add_scalar(name, value, record.step)
-
-
-def _make_writer(logs: Path | None) -> Any:
-    if logs is None:
-        return None
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError:
-        return None
-    return SummaryWriter(str(logs))
+        known = {name: value for name, value in values.items() if value is not None}
+        # A curve is not worth a run; what is (model, state) says itself that the disk is full.
+        with contextlib.suppress(OSError):
+            log.add(record.step, known)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, replace
 from typing import Any
@@ -22,6 +22,7 @@ from s3d.models.network import Network, build
 from s3d.models.style import find_style
 from s3d.train.display import Display
 from s3d.train.optimise import compute_loss, learning_rate, make_optimizer
+from s3d.train.plan import count_cores
 from s3d.train.report import Epoch
 from s3d.train.run import Run
 from s3d.train.state import AveragedWeights, load_state, save_state
@@ -59,7 +60,8 @@ class Trainer:
             config.seed,
             Augmentation(config.jitter, config.flip),
             balance=config.balance,
-            threads=1,
+            # Frames at hand are copied faster by one thread; decoding is what takes many.
+            threads=1 if store.is_kept else config.threads or count_cores(),
         )
         self.steps = plan.epochs * self.loader.steps
         self.every = max(1, plan.epochs // MOST_VALIDATIONS)
@@ -68,6 +70,7 @@ class Trainer:
         self.history: list[Epoch] = []
         self.best: dict[str, float] = {}
         self.failures: dict[str, str] = {}
+        self.saved = time.monotonic()
         self._take_up()
 
     def train(self) -> None:
@@ -76,18 +79,12 @@ class Trainer:
         Raises:
             InputError: Too many files fail, or the disk will not take the state.
         """
-        saved = time.monotonic()
         self.display.start(self.steps, self.step)
-        for epoch in range(self.step // self.loader.steps, self.run.plan.epochs):
-            for batch in self._batches(epoch):
-                self._take_step(batch)
-                last = self.step % self.loader.steps == 0
-                if last:
-                    self._end_epoch(epoch)
-                if last or time.monotonic() - saved > self.run.config.checkpoint_seconds:
-                    self._save()
-                    saved = time.monotonic()
-        self.display.stop()
+        try:
+            for epoch in range(self.step // self.loader.steps, self.run.plan.epochs):
+                self._train_epoch(epoch)
+        finally:
+            self.display.stop()
 
     def best_scores(self) -> Validation | None:
         """Return the validation of the model that was kept; None without validation."""
@@ -96,8 +93,15 @@ class Trainer:
         network = load_model(self.run.model_path).network.to(self.device)
         return validate(network, self.store, self.val, self.val_labels)
 
-    def _batches(self, epoch: int) -> Iterator[Batch]:
-        return self.loader.batches(epoch, self.step % self.loader.steps)
+    def _train_epoch(self, epoch: int) -> None:
+        for batch in self.loader.batches(epoch, self.step % self.loader.steps):
+            self._take_step(batch)
+            last = self.step % self.loader.steps == 0
+            if last:
+                self._end_epoch(epoch)
+            if last or time.monotonic() - self.saved > self.run.config.checkpoint_seconds:
+                self._save()
+                self.saved = time.monotonic()
 
     def _take_step(self, batch: Batch) -> None:
         begin = time.perf_counter()
@@ -107,15 +111,16 @@ class Trainer:
             group["lr"] = rate
         # Dropout follows from the step alone, so that a resumed run drops the same values.
         torch.manual_seed(config.seed * 1_000_003 + self.step)
-        clips, labels = batch.clips.to(self.device), batch.labels.to(self.device)
+        clips = batch.clips(self.run.plan.spec, self.device)
+        labels = batch.labels.to(self.device)
         with _mixed_precision(self.device):
             loss, logits = compute_loss(self.network, clips, labels, config, seed)
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
         if self.average:
             self.average.update(self.network, self.step)
-        self._note_failures(batch)
+        self._note_failures(batch.failures)
         self.step += 1
         right = float((logits.argmax(1) == labels).sum())
         seconds = time.perf_counter() - begin
@@ -131,11 +136,11 @@ class Trainer:
         for i, value in enumerate((loss * clips, right, clips, seconds)):
             self.sums[i] += value
 
-    def _note_failures(self, batch: Batch) -> None:
-        self.failures.update(batch.failures)
+    def _note_failures(self, failures: Iterable[tuple[str, str]]) -> None:
+        self.failures.update(failures)
         share = len(self.failures) / len(self.store.infos)
         if share > self.run.config.max_failed:
-            path, reason = next(iter(self.failures.items()))
+            reason = next(iter(self.failures.values()))
             raise InputError(
                 f"{len(self.failures)} of {len(self.store.infos)} videos failed while training, "
                 f"more than --max-failed {self.run.config.max_failed:g} allows; first: {reason}"
@@ -162,30 +167,30 @@ class Trainer:
         self.history.append(record)
         if outcome:
             self._keep_if_better(record, outcome)
-        elif is_last and not self.val:
-            self._keep(record)
+        elif is_last:
+            self.best = {"epoch": record.epoch}
+            self._keep(record, [])
         self._write_history()
         self.display.epoch(record)
 
     def _validate(self) -> Validation:
         with self._averaged():
-            return validate(self.network, self.store, self.val, self.val_labels)
+            outcome = validate(self.network, self.store, self.val, self.val_labels)
+        self._note_failures(outcome.failures)
+        return outcome
 
     def _keep_if_better(self, record: Epoch, outcome: Validation) -> None:
-        if (outcome.top1, -outcome.loss) > (self.best.get("top1", -1.0), -self.best.get("loss", 0.0)):
+        best = self.best.get("top1", -1.0), -self.best.get("loss", 0.0)
+        if (outcome.top1, -outcome.loss) > best:
             self.best = {"top1": outcome.top1, "loss": outcome.loss, "epoch": record.epoch}
-            self._keep(record)
+            clip = self.run.plan.spec.describe()
+            protocol = f"clip (middle, {clip}), {len(outcome.truth)} held-out videos"
+            self._keep(record, [{"metric": "top1", "value": outcome.top1, "protocol": protocol}])
 
-    def _keep(self, record: Epoch) -> None:
-        self.best.setdefault("epoch", record.epoch)
-        spec, metrics = self.run.plan.spec, []
-        if record.val_top1 is not None:
-            protocol = f"clip (middle, {spec.describe()}), {len(self.val)} held-out videos"
-            metrics.append({"metric": "top1", "value": record.val_top1, "protocol": protocol})
+    def _keep(self, record: Epoch, metrics: list[dict[str, Any]]) -> None:
+        labels, source = self.run.labels, f"s3d train, epoch {record.epoch}"
         with self._averaged():
-            model = ModelFile(
-                self.network, self.run.labels, spec, tuple(metrics), f"s3d train, epoch {record.epoch}"
-            )
+            model = ModelFile(self.network, labels, self.run.plan.spec, tuple(metrics), source)
             save_model(self.run.model_path, model)
 
     def _averaged(self) -> AbstractContextManager[None]:
@@ -216,11 +221,13 @@ class Trainer:
             self.network.load_state_dict(state["network"])
             self.optimizer.load_state_dict(state["optimizer"])
             if self.average:
-                self.average.average = [t.to(self.device) for t in state["average"]]
+                self.average.load(state["average"])
             self.step, self.sums, self.best = state["step"], state["sums"], state["best"]
             self.history = [Epoch(**epoch) for epoch in state["history"]]
-            self.failures = state["failures"]
-        except (KeyError, ValueError, RuntimeError, TypeError):
+            self.failures = dict(state["failures"])
+            if not 0 <= self.step <= self.steps:
+                raise ValueError(f"step {self.step} of {self.steps}")
+        except (KeyError, ValueError, RuntimeError, TypeError, AttributeError, IndexError):
             raise InputError(
                 f"{self.run.state_path}: does not fit this run. Delete it to train from the start."
             ) from None

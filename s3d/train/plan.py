@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
@@ -12,6 +13,7 @@ import numpy as np
 from s3d.clip import ClipSpec, Resize
 from s3d.data.decode import VideoInfo
 from s3d.errors import InputError
+from s3d.models.cost import count_cost
 from s3d.models.family import network_word
 from s3d.models.style import find_style
 from s3d.train.config import TrainConfig
@@ -29,6 +31,13 @@ class Machine:
 
     device: str
     cores: int
+
+
+def count_cores() -> int:
+    """Return the cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 @dataclass(frozen=True)
@@ -83,23 +92,32 @@ def make_plan(config: TrainConfig, infos: Sequence[VideoInfo], machine: Machine)
     reasons: list[str] = []
     word, width = _choose_network(config, machine, reasons)
     spec = _choose_clip(config, infos, machine, reasons)
+    if config.batch == 1:
+        _check_norms(word, spec)
     epochs = config.epochs or _choose_epochs(len(infos), reasons)
     lr = config.lr or (2e-3 if config.optimizer == "adamw" else 0.1)
     return Plan(word, width, spec, epochs, lr, tuple(reasons))
 
 
-def _choose_network(
-    config: TrainConfig, machine: Machine, reasons: list[str]
-) -> tuple[str, float]:
+def _choose_network(config: TrainConfig, machine: Machine, reasons: list[str]) -> tuple[str, float]:
     on_gpu = machine.device == "cuda"
-    network = config.network or ("s3d" if on_gpu else "s3d_fast")
+    network = config.network or "s3d"
     width = config.width or (1.0 if on_gpu else 0.25)
     place = "a GPU" if on_gpu else f"{machine.cores} CPU cores"
     if config.network is None:
-        reasons.append(f"network {network}: what {place} train in reasonable time (--network)")
+        reasons.append(f"network {network}: it learns the order of frames soonest (--network)")
     if config.width is None:
-        reasons.append(f"width {width:g}: likewise, and little data asks for few weights (--width)")
+        reasons.append(f"width {width:g}: what {place} train in reasonable time (--width)")
     return network_word(network), width
+
+
+def _check_norms(word: str, spec: ClipSpec) -> None:
+    shape = count_cost(word, spec.frames, spec.size_px, num_classes=1, width=0.1).blocks[-2].shape
+    if math.prod(shape[1:]) == 1:
+        raise InputError(
+            f"--batch 1 with clips of {spec.frames} frames, {spec.size_px[0]} px leaves a norm one "
+            "value a channel; use --batch 2, more --frames or a larger --size."
+        )
 
 
 def _choose_clip(

@@ -15,12 +15,15 @@ from s3d.data.sources import SIGNATURE_FRAMES, Signature, group_by_source, signa
 from s3d.data.store import Opened, Progress, open_videos
 from s3d.data.videos import Video, VideoList, list_videos, split_videos
 from s3d.errors import InputError
+from s3d.models.family import network_word
+from s3d.models.style import find_style
 from s3d.train.config import TrainConfig
 from s3d.train.plan import Machine, make_plan
-from s3d.train.run import Run
+from s3d.train.run import Run, check_writable
 
 SIGNATURE_PX = (32, 32)
 FEWEST_VALIDATED = 2
+FEWEST_A_CLASS = 2
 
 
 def prepare_run(config: TrainConfig, machine: Machine, stage: Callable[[str], Progress]) -> Run:
@@ -34,6 +37,7 @@ def prepare_run(config: TrainConfig, machine: Machine, stage: Callable[[str], Pr
     Raises:
         InputError: The data cannot be trained on.
     """
+    _check_options(config)
     threads = config.threads or machine.cores
     listed = list_videos(config.data)
     usable = [video for video in listed.videos if video.split != "test"]
@@ -42,6 +46,7 @@ def prepare_run(config: TrainConfig, machine: Machine, stage: Callable[[str], Pr
     _check_failures(config, opened, len(usable))
     notes = _describe(listed, opened)
     labels = _check_classes(opened.videos, listed)
+    _check_counts(opened.videos, listed)
     videos = opened.videos
     if any(v.group is None for v in videos) and not any(v.split == "val" for v in videos):
         videos = _group(opened, threads, stage("looking for clips of one source"), notes)
@@ -53,8 +58,18 @@ def prepare_run(config: TrainConfig, machine: Machine, stage: Callable[[str], Pr
     return Run(Path(config.out), config, plan, labels, train, val, failures, tuple(notes))
 
 
+def _check_options(config: TrainConfig) -> None:
+    """Refuse at once what would be refused after all videos were opened."""
+    find_style(config.style)
+    if config.network is not None:
+        network_word(config.network)
+    check_writable(Path(config.out))
+
+
 def _check_failures(config: TrainConfig, opened: Opened, listed: int) -> None:
     failed = len(opened.failures)
+    if not listed:
+        raise InputError(f"{config.data}: every video is marked test; mark some train.")
     if not opened.videos:
         raise InputError(f"not one of {listed} videos can be read; first: {opened.failures[0][1]}")
     if failed > config.max_failed * listed:
@@ -77,6 +92,15 @@ def _check_classes(videos: Sequence[Video], listed: VideoList) -> tuple[str, ...
     return listed.labels
 
 
+def _check_counts(videos: Sequence[Video], listed: VideoList) -> None:
+    label, count = Counter(video.label for video in videos).most_common()[-1]
+    if count < FEWEST_A_CLASS:
+        raise InputError(
+            f"{listed.source}: class {label!r} has {count} readable video; at least "
+            f"{FEWEST_A_CLASS} are needed. Add videos to it or remove it."
+        )
+
+
 def _describe(listed: VideoList, opened: Opened) -> list[str]:
     counts = Counter(video.label for video in opened.videos)
     few, many = min(counts.values()), max(counts.values())
@@ -92,9 +116,7 @@ def _describe(listed: VideoList, opened: Opened) -> list[str]:
     return notes
 
 
-def _group(
-    opened: Opened, threads: int, progress: Progress, notes: list[str]
-) -> tuple[Video, ...]:
+def _group(opened: Opened, threads: int, progress: Progress, notes: list[str]) -> tuple[Video, ...]:
     """Give videos without a group that of the source they seem cut from."""
     signatures: list[Signature | None] = []
     with ThreadPoolExecutor(threads) as pool:

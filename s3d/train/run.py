@@ -1,30 +1,32 @@
 """A run's folder: what is in it, and whether a command may go on with it.
 
-    run.json           what was asked for, the plan, which videos train and validate
-    state.ckpt         all that a killed run needs to go on
-    history.jsonl      one line an epoch
-    model.safetensors  the best model so far
-    report.html, .png  at the end
-    cache/             decoded frames, removed at the end
+run.json           what was asked for, the plan, which videos train and validate
+state.ckpt         all that a killed run needs to go on
+history.jsonl      one line an epoch
+model.safetensors  the best model so far
+report.html, .png  at the end
+cache/             decoded frames, removed at the end
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Sequence
+import os
 from dataclasses import asdict, dataclass, fields, replace
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
 from s3d.data.videos import Video
 from s3d.errors import InputError
-from s3d.files import make_folder, write_json
+from s3d.files import make_folder, show_path, write_json
 from s3d.train.config import TrainConfig
 from s3d.train.plan import Plan
 
 FORMAT = "s3d-run-1"
-# These change where or how fast a run computes, not what.
-_FREE_OPTIONS = ("out", "device", "threads", "checkpoint_seconds", "cache_gb")
+# These change where, how fast or how far a run computes, not what.
+_FREE_OPTIONS = ("out", "device", "threads", "checkpoint_seconds", "cache_gb", "max_failed")
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,10 @@ def find_run(config: TrainConfig) -> Run | None:
         _check_empty(folder)
         return None
     values = _read(path)
-    found = TrainConfig(**values["config"])
+    try:
+        found = TrainConfig(**values["config"])
+    except (TypeError, InputError):
+        raise _damaged(path) from None
     _check_same(config, found, folder)
     try:
         return Run(
@@ -114,22 +119,45 @@ def find_run(config: TrainConfig) -> Run | None:
             tuple((p, r) for p, r in values["failures"]),
             tuple(values["notes"]),
         )
-    except (TypeError, KeyError, ValueError) as error:
-        raise _damaged(path) from error
+    except (TypeError, KeyError, ValueError, AttributeError):
+        raise _damaged(path) from None
 
 
-def prepare_folder(config: TrainConfig) -> None:
-    """Make the run's folder.
+def start_run(run: Run) -> None:
+    """Make a new run's folder and write run.json; where that fails, nothing is left.
 
     Raises:
-        InputError: It cannot be made or written to.
+        InputError: The folder cannot be made or written to.
     """
-    make_folder(Path(config.out))
+    is_new = not run.folder.exists()
+    make_folder(run.folder)
+    try:
+        run.save()
+    except InputError:
+        if is_new:
+            with contextlib.suppress(OSError):
+                run.folder.rmdir()
+        raise
 
 
-def find_unsettled(videos: Sequence[Video]) -> list[str]:
-    """Return the paths of videos that are no longer there."""
-    return [video.path for video in videos if not Path(video.path).is_file()]
+def check_writable(folder: Path) -> None:
+    """Check that a folder can be written to, or made.
+
+    Raises:
+        InputError: There is no permission.
+    """
+    # os.path, since Path.exists raises where one may not even look.
+    above = (folder, *folder.absolute().parents)
+    there = next((path for path in above if os.path.exists(path)), Path("/"))  # noqa: PTH110
+    if there.is_dir() and not os.access(there, os.W_OK | os.X_OK):
+        raise InputError(f"{show_path(there)}: no permission to write there. Choose another --out.")
+
+
+def remove_parts(folder: Path) -> None:
+    """Remove what a killed run was writing."""
+    for part in folder.glob(".*.part"):
+        with contextlib.suppress(OSError):
+            part.unlink()
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -153,13 +181,16 @@ def _damaged(path: Path) -> InputError:
 
 def _check_empty(folder: Path) -> None:
     try:
-        others = [p.name for p in folder.iterdir() if p.name != "cache"] if folder.exists() else []
+        found = [path.name for path in folder.iterdir()] if folder.exists() else []
     except OSError as error:
         raise InputError(f"{folder}: cannot be read ({error.strerror}). Choose another.") from None
+    # A run killed while it wrote run.json leaves but a part of that.
+    others = sorted(n for n in found if n != "cache" and not fnmatch(n, ".run.json.*.part"))
     if others:
+        more = ", ..." if len(others) > 1 else ""
         raise InputError(
-            f"{folder}: holds other things ({others[0]}, ...); --out needs a new or empty folder, "
-            "or that of an interrupted run."
+            f"{folder}: holds other things ({show_path(others[0])}{more}); --out needs a new or "
+            "empty folder, or that of an interrupted run."
         )
 
 

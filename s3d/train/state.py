@@ -5,7 +5,8 @@ Everything random in a step follows from (seed, step), so no generator's state i
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import io
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from s3d.errors import InputError
-from s3d.files import write_atomically
+from s3d.files import write_bytes
 
 
 class AveragedWeights:
@@ -28,6 +29,14 @@ class AveragedWeights:
         """Take a step's weights in; early steps count more, so that the start is forgotten."""
         decay = min(self.decay, (1 + step) / (10 + step))
         torch._foreach_lerp_(self.average, list(_floats(network)), 1 - decay)
+
+    @torch.no_grad()
+    def load(self, average: Sequence[Tensor]) -> None:
+        """Take up the average of a saved state; ValueError or RuntimeError if it does not fit."""
+        for mine, saved in zip(self.average, average, strict=True):
+            if mine.shape != saved.shape:
+                raise ValueError(f"an average of shape {saved.shape} for {mine.shape}")
+            mine.copy_(saved)
 
     @torch.no_grad()
     def swap(self, network: nn.Module) -> None:
@@ -50,7 +59,10 @@ def save_state(path: Path, state: dict[str, Any]) -> None:
     Raises:
         InputError: The disk will not take it.
     """
-    write_atomically(path, lambda beside: torch.save(state, beside))
+    # Through memory, since torch.save says nothing that can be understood of a full disk.
+    content = io.BytesIO()
+    torch.save(state, content)
+    write_bytes(path, content.getbuffer())
 
 
 def load_state(path: Path) -> dict[str, Any] | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import shutil
 from collections.abc import Sequence
@@ -11,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from s3d.data.decode import Frames
 from s3d.data.store import FrameStore, open_videos
 from s3d.data.videos import Video
 from s3d.errors import InputError
@@ -21,10 +21,10 @@ from s3d.models.family import network_name
 from s3d.train.config import TrainConfig
 from s3d.train.display import Display
 from s3d.train.loop import Trainer
-from s3d.train.plan import Machine
+from s3d.train.plan import Machine, count_cores
 from s3d.train.prepare import prepare_run
 from s3d.train.report import Example, RunReport, write_report
-from s3d.train.run import Run, find_run, prepare_folder
+from s3d.train.run import Run, find_run, remove_parts, start_run
 from s3d.train.validate import Validation, read_centre
 
 WORST_CLIPS = 12
@@ -50,31 +50,25 @@ def train(config: TrainConfig, quiet: bool = False) -> Path:
     run = find_run(config)
     if run is not None and run.is_finished:
         Display(quiet).say(f"{run.folder}: this run is finished; its model is {run.model_path}")
+        shutil.rmtree(run.folder / FRAMES_KEPT, ignore_errors=True)
         return run.model_path
     machine = Machine(choose_device(config.device), count_cores())
     display = Display(quiet)
     if run is None:
         run = prepare_run(config, machine, display.stage)
-        prepare_folder(config)
-        run.save()
+        start_run(run)
+    remove_parts(run.folder)
     _say_plan(run, machine, display)
     store, numbers = _open_store(run, machine, display)
-    display = Display(quiet, run.folder / "tensorboard")
     trainer = Trainer(run, store, numbers, display)
     if trainer.step:
         display.say(f"goes on at step {trainer.step} of {trainer.steps}")
+    display.log_to(run.folder / "tensorboard", trainer.step)
     trainer.train()
     _report(run, trainer, machine)
     shutil.rmtree(run.folder / FRAMES_KEPT, ignore_errors=True)
     display.say(f"model   {run.model_path}\nreport  {run.folder / 'report.html'}")
     return run.model_path
-
-
-def count_cores() -> int:
-    """Return the cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _say_plan(run: Run, machine: Machine, display: Display) -> None:
@@ -130,7 +124,7 @@ def _report(run: Run, trainer: Trainer, machine: Machine) -> None:
     confusion = np.zeros((classes, classes), np.int64)
     examples: tuple[Example, ...] = ()
     if outcome is not None:
-        confusion = confusion_matrix(outcome.scores.argmax(1), trainer.val_labels, classes)
+        confusion = confusion_matrix(outcome.scores.argmax(1), outcome.truth, classes)
         examples = _find_worst(run, trainer, outcome)
     report = RunReport(
         title=run.folder.name,
@@ -153,7 +147,8 @@ def _facts(run: Run, trainer: Trainer, machine: Machine) -> tuple[tuple[str, str
     return (
         ("data", f"{run.config.data}: {len(run.train)} to train, {len(run.val)} to validate"),
         ("network", f"{network_name(plan.word)} x {plan.width:g}, style {run.config.style}"),
-        ("cost", f"{cost.parameters / 1e6:.2f} M parameters, {cost.macs / 1e9:.2f} G multiply-adds"),
+        ("parameters", f"{cost.parameters / 1e6:.2f} M"),
+        ("cost", f"{cost.macs / 1e9:.2f} G multiply-adds a clip"),
         ("clip", f"{plan.spec.describe()}, resized by '{plan.spec.resize}'"),
         ("protocol", "one clip from the middle, centre crop"),
         ("optimizer", f"{run.config.optimizer}, peak rate {plan.lr:g}, {run.config.schedule}"),
@@ -166,23 +161,21 @@ def _facts(run: Run, trainer: Trainer, machine: Machine) -> tuple[tuple[str, str
 
 def _find_worst(run: Run, trainer: Trainer, outcome: Validation) -> tuple[Example, ...]:
     """Return the clips whose true class got the lowest score, worst first."""
-    truth = np.array(trainer.val_labels)
-    given = outcome.scores[np.arange(len(truth)), truth]
+    given = outcome.scores[np.arange(len(outcome.truth)), outcome.truth]
     videos: tuple[Video, ...] = (*run.train, *run.val)
     examples = []
     for place in np.argsort(given, kind="stable")[:WORST_CLIPS]:
-        video = trainer.val[place]
-        frames = read_centre(trainer.store, video)
-        shown = np.linspace(0, len(frames) - 1, THUMBNAILS).round().astype(int)
-        predicted = run.labels[int(outcome.scores[place].argmax())]
-        examples.append(
-            Example(
-                videos[video].path,
-                videos[video].label,
-                predicted,
-                float(given[place]),
-                np.ascontiguousarray(frames[shown]),
-            )
-        )
+        number = outcome.videos[place]
+        video, predicted = videos[number], run.labels[int(outcome.scores[place].argmax())]
+        pictures = _thumbnails(trainer.store, number)
+        examples.append(Example(video.path, video.label, predicted, float(given[place]), pictures))
     return tuple(examples)
 
+
+def _thumbnails(store: FrameStore, video: int) -> Frames:
+    try:
+        frames = read_centre(store, video)
+    except InputError:  # It could be read a moment ago; the report is worth more than its picture.
+        return np.zeros((0, 1, 1, 3), np.uint8)
+    shown = np.linspace(0, len(frames) - 1, THUMBNAILS).round().astype(int)
+    return np.ascontiguousarray(frames[shown])

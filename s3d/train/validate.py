@@ -15,6 +15,7 @@ from s3d.data.loader import normalise
 from s3d.data.sample import centre_start, clip_indices
 from s3d.data.store import FrameStore
 from s3d.data.transform import centre_crop
+from s3d.errors import InputError
 from s3d.models.network import Network
 
 CLIPS_AT_ONCE_PIXELS = 16 * 16 * 112 * 112
@@ -28,11 +29,17 @@ class Validation:
         loss: Mean cross-entropy.
         top1: Share named right.
         scores: (N, K) probabilities.
+        truth: (N,) class numbers.
+        videos: (N,) which videos were scored.
+        failures: (path, reason) of those that could not be read.
     """
 
     loss: float
     top1: float
     scores: npt.NDArray[np.float32]
+    truth: npt.NDArray[np.int64]
+    videos: tuple[int, ...]
+    failures: tuple[tuple[str, str], ...]
 
 
 def read_centre(store: FrameStore, video: int) -> Frames:
@@ -52,18 +59,42 @@ def validate(
         store: The videos.
         videos: Which of them.
         labels: Class number of each of `videos`.
+
+    Raises:
+        InputError: Not one of them can be read.
     """
     device = next(network.parameters()).device
     pixels = store.spec.frames * store.spec.size_px[0] * store.spec.size_px[1]
     at_once = max(1, CLIPS_AT_ONCE_PIXELS // pixels)
     network.eval()
-    logits = []
+    logits, failures = [], dict[int, str]()
     with torch.no_grad():
         for start in range(0, len(videos), at_once):
-            frames = [read_centre(store, v) for v in videos[start : start + at_once]]
-            clips = normalise(np.stack(frames), store.spec)
-            logits.append(network(clips.to(device)).float().cpu())
+            frames = _read_each(store, videos[start : start + at_once], failures)
+            if frames:
+                clips = normalise(torch.from_numpy(np.stack(frames)).to(device), store.spec)
+                logits.append(network(clips).float().cpu())
     network.train()
-    every, truth = torch.cat(logits), torch.tensor(labels)
-    top1 = float((every.argmax(1) == truth).float().mean())
-    return Validation(float(F.cross_entropy(every, truth)), top1, every.softmax(1).numpy())
+    if not logits:
+        reason = next(iter(failures.values()), "there is none")
+        raise InputError(f"not one video to validate can be read; first: {reason}")
+    kept = [place for place, video in enumerate(videos) if video not in failures]
+    every, truth = torch.cat(logits), torch.tensor([labels[place] for place in kept])
+    return Validation(
+        float(F.cross_entropy(every, truth)),
+        float((every.argmax(1) == truth).double().mean()),
+        every.softmax(1).numpy(),
+        truth.numpy(),
+        tuple(videos[place] for place in kept),
+        tuple((store.infos[video].path, reason) for video, reason in failures.items()),
+    )
+
+
+def _read_each(store: FrameStore, videos: Sequence[int], failures: dict[int, str]) -> list[Frames]:
+    frames = []
+    for video in videos:
+        try:
+            frames.append(read_centre(store, video))
+        except InputError as error:
+            failures[video] = str(error)
+    return frames
