@@ -7,7 +7,7 @@ import os
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -92,6 +92,7 @@ def list_videos(source: AnyPath, least_classes: int = 2) -> VideoList:
         raise InputError(f"{shown}: no permission to read it. Change its permissions.") from None
     except OSError as error:
         raise InputError(f"{shown}: cannot be read ({error.strerror}). Check the path.") from None
+    videos = [replace(video, label=_on_one_line(video.label)) for video in videos]
     labels = tuple(sorted({video.label for video in videos}, key=_natural))
     if len(labels) < least_classes:
         only = f"one class only ({labels[0]!r})" if len(labels) == 1 else f"{len(labels)} classes"
@@ -144,6 +145,11 @@ def _natural(text: str) -> tuple[list[tuple[int, str]], str]:
 def _plain_name(name: str) -> str:
     """Return a name as text that can be stored: valid Unicode, composed as most systems do."""
     return unicodedata.normalize("NFC", os.fsencode(name).decode("utf-8", "replace"))
+
+
+def _on_one_line(label: str) -> str:
+    """Return a label that prints on one line: line feeds and the like become spaces."""
+    return "".join(" " if unicodedata.category(c) == "Cc" else c for c in label)
 
 
 def _from_folder(folder: Path) -> tuple[list[Video], list[Skipped]]:

@@ -81,6 +81,11 @@ def test_class_name_that_is_no_unicode_can_be_stored(tmp_path: Path) -> None:
     assert list_videos(tmp_path).labels == ("a", "b\ufffd")
 
 
+def test_class_name_that_breaks_lines_prints_on_one(tmp_path: Path) -> None:
+    touch(tmp_path, "wave\nhands/a.mp4", "clap/a.mp4")
+    assert list_videos(tmp_path).labels == ("clap", "wave hands")
+
+
 def test_what_is_no_video_is_skipped_and_said(tmp_path: Path) -> None:
     touch(tmp_path, "a/1.mp4", "b/1", "a/.hid.mp4", "a/x.JPG", "a/.cache/y.mp4", "note.txt")
     touch(tmp_path, "loose.mp4", "c/readme.md")

@@ -29,7 +29,7 @@ TABLE: dict[str, tuple[str, list[float] | str, tuple[int, ...]]] = {
     "3": ("b", [0.3, 0.6, 0.1], (4,)),
     "4": ("b", "4: is broken.", ()),
     "5": ("b", [0.1, 0.8, 0.1], (4,)),
-    "6": ("b", [0.6, 0.3, 0.1], (4, 4)),
+    "6": ("b", [0.3, 0.1, 0.6], (4, 4)),
 }
 
 
@@ -69,8 +69,8 @@ def outcome() -> Evaluation:
 
 def test_figures_are_those_counted_by_hand(outcome: Evaluation) -> None:
     assert outcome.top(1) == 3 / 5
-    assert outcome.top(2) == 1.0
-    np.testing.assert_array_equal(outcome.confusion, [[1, 1, 0], [1, 2, 0], [0, 0, 0]])
+    assert outcome.top(2) == 4 / 5
+    np.testing.assert_array_equal(outcome.confusion, [[1, 1, 0], [0, 2, 1], [0, 0, 0]])
     np.testing.assert_array_equal(outcome.truth, [0, 0, 1, 1, 1])
     np.testing.assert_array_equal(outcome.views, [1, 3, 1, 1, 2])
 

@@ -108,6 +108,28 @@ def test_it_goes_on_where_it_was_and_says_so(
     assert not (tmp_path / "run" / "cache").exists()
 
 
+def test_what_was_logged_before_a_kill_is_not_shown_twice(
+    colours: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    config = tiny_config(colours, tmp_path / "run", **OPTIONS)
+
+    def save(self: Trainer) -> None:
+        if self.step == 4:
+            raise Killed
+        whole_save(self)
+
+    whole_save = Trainer._save
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(Trainer, "_save", save)
+        train(config, quiet=True)
+    train(config, quiet=True)
+    logs = tmp_path / "run" / "tensorboard"
+    assert len(list(logs.iterdir())) == 2
+    events = module.EventAccumulator(str(logs)).Reload()
+    assert [event.step for event in events.Scalars("loss/train")] == [2, 4, 6]
+
+
 def test_a_finished_run_says_so_and_is_left_alone(
     tiny_run: Path, colours: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
