@@ -65,7 +65,7 @@ def _write_video(
     return path
 
 
-# Of nets this small, a second thread of torch is no gain; on a busy machine it is a loss of 5 times.
+# For nets this small a second thread is no gain, and on a busy machine a loss of 5 times.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 

@@ -1,21 +1,13 @@
-"""Frames to the clip a network takes: sizes, crops, values.
+"""Frames resized and cropped to what a network sees.
 
 frames  (T, H, W, 3) uint8 RGB
-clip    (C, T, H, W) float32, laid out in memory as (T, H, W, C)
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-import numpy as np
-
 from s3d.clip import ClipSpec
 from s3d.data.decode import MAX_SIDE_PX, Frames
 from s3d.errors import InputError
-
-if TYPE_CHECKING:
-    import torch
 
 
 def resized_px(info_height: int, info_width: int, spec: ClipSpec) -> tuple[int, int]:
@@ -66,32 +58,3 @@ def three_crops(frames: Frames, size_px: tuple[int, int]) -> list[Frames]:
     if right >= down:
         return [crop_at(frames, down // 2, left, size_px) for left in (0, right // 2, right)]
     return [crop_at(frames, top, right // 2, size_px) for top in (0, down // 2, down)]
-
-
-def to_clip(frames: Frames, spec: ClipSpec) -> torch.Tensor:
-    """Return the clip: (frames / 255 - mean) / std.
-
-    Args:
-        frames: (T, H, W, C) uint8, C as spec.modality has it; cropped already.
-        spec: Gives mean and std.
-
-    Returns:
-        (C, T, H, W) float32, a permuted view of memory laid out as (T, H, W, C): the layout in
-        which the networks are fast.
-
-    Raises:
-        InputError: frames are not (T, H, W, C) uint8.
-    """
-    import torch
-
-    if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[-1] != spec.channels:
-        raise InputError(
-            f"frames are {frames.dtype} of shape {frames.shape}; {spec.modality} needs uint8 of "
-            f"shape (T, H, W, {spec.channels})."
-        )
-    # torch warns about memory it may not write to, and takes no negative strides.
-    plain = frames if frames.flags.writeable else frames.copy()
-    values = torch.from_numpy(np.ascontiguousarray(plain)).to(torch.float32)
-    scale = torch.tensor([1 / (255 * s) for s in spec.std])
-    shift = torch.tensor([m / s for m, s in zip(spec.mean, spec.std, strict=True)])
-    return values.mul_(scale).sub_(shift).permute(3, 0, 1, 2)

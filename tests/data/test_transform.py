@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
 
 from s3d.clip import ClipSpec
-from s3d.data.transform import centre_crop, crop_at, resized_px, three_crops, to_clip
+from s3d.data.transform import centre_crop, crop_at, resized_px, three_crops
 from s3d.errors import InputError
 
 KEEP = ClipSpec(resize="keep", resize_px=(256, 256), size_px=(224, 224))
@@ -66,47 +65,3 @@ def test_three_crops_cover_the_longer_side() -> None:
     assert wide == [[1, 0], [1, 6], [1, 12]]
     tall = [crop[0, 0, 0, :2].tolist() for crop in three_crops(numbered(20, 10), (8, 8))]
     assert tall == [[0, 1], [6, 1], [12, 1]]
-
-
-def test_to_clip_normalises_each_channel() -> None:
-    frames = np.random.default_rng(0).integers(0, 256, (3, 4, 5, 3)).astype(np.uint8)
-    spec = ClipSpec(mean=(0.1, 0.2, 0.3), std=(0.5, 0.6, 0.7))
-    wanted = (frames / 255 - np.array(spec.mean)) / np.array(spec.std)
-    clip = to_clip(frames, spec)
-    assert clip.shape == (3, 3, 4, 5) and clip.dtype == torch.float32
-    np.testing.assert_allclose(clip.numpy(), wanted.transpose(3, 0, 1, 2), atol=1e-5)
-
-
-def test_to_clip_spans_the_value_range() -> None:
-    frames = np.array([0, 255], np.uint8).reshape(2, 1, 1, 1).repeat(3, axis=3)
-    clip = to_clip(frames, ClipSpec())
-    assert (clip.min().item(), clip.max().item()) == pytest.approx(ClipSpec().value_range)
-
-
-def test_to_clip_is_laid_out_channels_last() -> None:
-    clip = to_clip(numbered(4, 5), ClipSpec())
-    assert clip.permute(1, 2, 3, 0).is_contiguous()
-
-
-def test_to_clip_takes_views_and_leaves_its_input() -> None:
-    frames = numbered(8, 8)
-    frames.flags.writeable = False
-    before = frames.copy()
-    flipped = to_clip(frames[:, ::-1, 2:6], ClipSpec())
-    plain = to_clip(np.ascontiguousarray(frames[:, ::-1, 2:6]), ClipSpec())
-    assert torch.equal(flipped, plain)
-    assert to_clip(frames, ClipSpec()).shape == (3, 2, 8, 8)
-    assert np.array_equal(frames, before)
-
-
-@pytest.mark.parametrize(
-    "frames",
-    [
-        np.zeros((2, 4, 4, 3), np.float32),
-        np.zeros((4, 4, 3), np.uint8),
-        np.zeros((2, 4, 4, 2), np.uint8),
-    ],
-)
-def test_to_clip_refuses_other_arrays(frames: np.ndarray) -> None:
-    with pytest.raises(InputError, match=r"rgb needs uint8 of shape \(T, H, W, 3\)"):
-        to_clip(frames, ClipSpec())

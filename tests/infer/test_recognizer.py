@@ -16,12 +16,24 @@ from s3d.infer import recognizer as recognizer_module
 from s3d.infer import views as views_module
 from s3d.infer.recognizer import Prediction, Recognizer, load
 from s3d.infer.views import PROTOCOLS, Views, read_views
+from s3d.models.model_file import ModelFile
+from s3d.models.network import build
 from tests.conftest import WriteVideo
 
 
 @pytest.fixture(scope="module")
 def recognizer(tiny_model: Path) -> Recognizer:
     return load(tiny_model)
+
+
+@pytest.fixture(scope="module")
+def fresh(recognizer: Recognizer) -> Recognizer:
+    """Return an untrained model: on noise a trained one is certain whatever it sees."""
+    torch.manual_seed(1)
+    network = build("s3d", num_classes=2, width=0.1)
+    with torch.no_grad():
+        network.head.classifier.weight.mul_(300)  # differences that can be seen
+    return Recognizer(ModelFile(network, recognizer.labels, recognizer.spec))
 
 
 @pytest.fixture
@@ -71,15 +83,13 @@ def test_views_are_averaged_as_scores(recognizer: Recognizer, files: list[Path])
     np.testing.assert_allclose(found, np.mean(single, axis=0), atol=1e-6)
 
 
-def test_pieces_are_averaged_as_logits_by_their_frames(recognizer: Recognizer) -> None:
+def test_pieces_are_averaged_as_logits_by_their_frames(fresh: Recognizer) -> None:
     rng = np.random.default_rng(0)
     pieces = [rng.integers(0, 256, (1, t, 32, 32, 3), np.uint8) for t in (6, 2)]
     with torch.no_grad():
-        logits = [
-            recognizer.network(normalise(torch.from_numpy(p), recognizer.spec)) for p in pieces
-        ]
+        logits = [fresh.network(normalise(torch.from_numpy(p), fresh.spec)) for p in pieces]
     wanted = (0.75 * logits[0] + 0.25 * logits[1]).softmax(1)[0].numpy()
-    found = recognizer.score(Views(iter(pieces), (6, 2), average_logits=True))
+    found = fresh.score(Views(iter(pieces), (6, 2), average_logits=True))
     np.testing.assert_allclose(found, wanted, atol=1e-6)
 
 
@@ -101,7 +111,7 @@ def test_views_that_exceed_memory_are_scored_in_parts(
 
 
 def test_reversed_equals_the_video_played_backwards(
-    recognizer: Recognizer, tmp_path: Path, write_video: WriteVideo
+    fresh: Recognizer, tmp_path: Path, write_video: WriteVideo
 ) -> None:
     rng = np.random.default_rng(3)
     frames = rng.integers(0, 256, (12, 5, 5, 3), np.uint8).repeat(8, 1).repeat(8, 2)
@@ -109,9 +119,9 @@ def test_reversed_equals_the_video_played_backwards(
     one = write_video(tmp_path / "a.mkv", frames, 8, **lossless)
     other = write_video(tmp_path / "b.mkv", frames[::-1], 8, **lossless)
     for protocol in ("clip", "all-frames"):
-        backwards = recognizer.predict(one, protocol, reverse=True).scores
-        np.testing.assert_allclose(backwards, recognizer.predict(other, protocol).scores, atol=1e-6)
-        forwards = recognizer.predict(one, protocol).scores
+        backwards = fresh.predict(one, protocol, reverse=True).scores
+        np.testing.assert_allclose(backwards, fresh.predict(other, protocol).scores, atol=1e-6)
+        forwards = fresh.predict(one, protocol).scores
         assert np.abs(forwards - backwards).max() > 1e-5
 
 
@@ -175,14 +185,14 @@ def test_features_of_a_loaded_network(recognizer: Recognizer) -> None:
     assert recognizer.network(clips).shape == (2, 2)
 
 
-def test_scores_do_not_depend_on_the_batch(recognizer: Recognizer) -> None:
+def test_scores_do_not_depend_on_the_batch(fresh: Recognizer) -> None:
     rng = np.random.default_rng(0)
     piece = rng.integers(0, 256, (4, 4, 32, 32, 3), np.uint8)
-    clips = normalise(torch.from_numpy(piece), recognizer.spec)
+    clips = normalise(torch.from_numpy(piece), fresh.spec)
     with torch.no_grad():
-        together = recognizer.network(clips)
-        alone = torch.cat([recognizer.network(clip[None]) for clip in clips])
-    torch.testing.assert_close(together, alone, rtol=0, atol=1e-5)
+        together = fresh.network(clips)
+        alone = torch.cat([fresh.network(clip[None]) for clip in clips])
+    torch.testing.assert_close(together, alone, rtol=1e-4, atol=1e-3)
 
 
 def test_the_contract_travels(recognizer: Recognizer) -> None:
