@@ -1,7 +1,7 @@
 """Train in processes that are killed by SIGKILL: `python -m tests.killer FOLDER TRAIN_WORDS...`.
 
 Prints as JSON where each kill struck: of the folders "random*" the stage found after a kill at a
-random moment, of "written" the file that was complete beside its place but not yet renamed.
+random moment, of "written" the file of which half was written.
 Torch is loaded once and every attempt is a fork, so that kills are cheap and spread over the run.
 """
 
@@ -52,13 +52,14 @@ def run(
 
 
 def die_when_writing(name: str, spared: int) -> None:
-    """Let this process kill itself when it is about to rename a file into its place."""
+    """Let this process kill itself when half of a file is written, beside its place."""
     replace, left = Path.replace, [spared]
 
     def strike(self: Path, target: Path) -> Path:
         if Path(target).name == name:
             left[0] -= 1
             if left[0] < 0:
+                os.truncate(self, self.stat().st_size // 2)
                 os.kill(os.getpid(), signal.SIGKILL)
         return replace(self, target)
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from s3d.errors import InputError
 from s3d.train.report import Epoch, Example, RunReport, write_report
 from s3d.train.report.charts import Chart, Series, draw_chart, pick_ticks
 from s3d.train.report.data import thin_epochs
@@ -304,7 +305,7 @@ def test_a_failed_write_keeps_the_earlier_report(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Path, "write_bytes", write_half)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(InputError, match="No space left"):
         write_report(some_report(title="another"), tmp_path)
     assert path.read_bytes() == earlier
     assert sorted(p.name for p in tmp_path.iterdir()) == ["report.html", "report.png"]
