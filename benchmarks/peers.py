@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from s3d.models.network import INCEPTION, Network
+from s3d.models.blocks import INCEPTION
+from s3d.models.network import Network
 
 
 def load_torchvision_s3d(num_classes: int) -> nn.Module:

@@ -7,15 +7,15 @@ clips -> conv1a pool2a conv2b conv2c pool3a mixed3b mixed3c
 
 from __future__ import annotations
 
+import difflib
 import reprlib
 
-import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from s3d.errors import InputError
+from s3d.models.blocks import Classifier, Head, make_block
 from s3d.models.family import LAYERS, network_word
-from s3d.models.layers import Conv, Gate, MaxPool, Triple, channels_last, make_identity
+from s3d.models.layers import Conv, channels_last, make_identity
 from s3d.models.style import PAPER, Style, find_style
 
 BLOCKS = (
@@ -38,176 +38,9 @@ BLOCKS = (
 )
 """Every block whose output can be asked for, in order."""
 
-INCEPTION: dict[str, tuple[int, tuple[int, int], tuple[int, int], int]] = {
-    # branch 0, branch 1 (reduce, out), branch 2 (reduce, out), branch 3
-    "mixed3b": (64, (96, 128), (16, 32), 32),
-    "mixed3c": (128, (128, 192), (32, 96), 64),
-    "mixed4b": (192, (96, 208), (16, 48), 64),
-    "mixed4c": (160, (112, 224), (24, 64), 64),
-    "mixed4d": (128, (128, 256), (24, 64), 64),
-    "mixed4e": (112, (144, 288), (32, 64), 64),
-    "mixed4f": (256, (160, 320), (32, 128), 128),
-    "mixed5b": (256, (160, 320), (32, 128), 128),
-    "mixed5c": (384, (192, 384), (48, 128), 128),
-}
-"""Output channels of each Inception block at width 1 (paper.md section 1)."""
-
-MAX_POOLS: dict[str, tuple[Triple, Triple]] = {
-    "pool2a": ((1, 3, 3), (1, 2, 2)),
-    "pool3a": ((1, 3, 3), (1, 2, 2)),
-    "pool4a": ((3, 3, 3), (2, 2, 2)),
-    "pool5a": ((2, 2, 2), (2, 2, 2)),
-}
-"""Kernel and stride of the pools between stages."""
-
 SMALLEST_PX = 32
-FEWEST_CHANNELS = 16
 MAX_CLASSES = 1_000_000
 WIDTH_RANGE = (0.01, 8.0)
-
-
-class SpatioTemporal(nn.Sequential):
-    """A kxkxk convolution as a letter has it: 2D, 3D, separable, or separable and gated."""
-
-    def __init__(self, letter: str, channels: tuple[int, int], style: Style) -> None:
-        self.letter = letter
-        if letter == "3":
-            super().__init__(Conv(channels, (3, 3, 3), style))
-            return
-        super().__init__(Conv(channels, (1, 3, 3), style))
-        if letter in "sg":
-            self.append(Conv((channels[1], channels[1]), (3, 1, 1), style))
-        if letter == "g" and style.gate_place == "temporal":
-            self.append(Gate(channels[1], style.gate_has_bias))
-
-
-class Projection(nn.Sequential):
-    """The tail of branches 0 and 3: a 3x1x1 convolution where the style has one there."""
-
-    def __init__(self, letter: str, channels: int, branch: int, style: Style) -> None:
-        super().__init__()
-        if letter in "sg" and branch in style.separable_branches:
-            self.append(Conv((channels, channels), (3, 1, 1), style))
-            if letter == "g" and style.gate_place == "temporal":
-                self.append(Gate(channels, style.gate_has_bias))
-
-
-class SpaceToDepth(nn.Module):
-    """Turn each 2x2x2 cube of a clip into 8 times the channels, as MIL-NCE's stem does."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return (B, 8 C, T/2, H/2, W/2) for (B, C, T, H, W); odd sizes are padded with zeros."""
-        x = F.pad(x, [n for size in reversed(x.shape[2:]) for n in (0, size % 2)])
-        b, c, t, h, w = x.shape
-        cubes = x.reshape(b, c, t // 2, 2, h // 2, 2, w // 2, 2)
-        return cubes.permute(0, 3, 5, 7, 1, 2, 4, 6).reshape(b, 8 * c, t // 2, h // 2, w // 2)
-
-
-class Stem(nn.Sequential):
-    """conv1a: 7x7 in space, stride 2 in every direction, and time as its letter has it."""
-
-    def __init__(self, letter: str, channels: tuple[int, int], style: Style) -> None:
-        frames = style.stem_frames
-        if letter == "2":
-            super().__init__(Conv(channels, (1, 7, 7), style, (2, 2, 2)))
-        elif letter == "3":
-            super().__init__(Conv(channels, (7, 7, 7), style, (2, 2, 2)))
-        elif style.stem == "full":
-            super().__init__(Conv(channels, (frames, 7, 7), style, (2, 2, 2)))
-        elif style.stem == "space_to_depth":
-            super().__init__(SpaceToDepth(), _CubeConv((8 * channels[0], channels[1]), style))
-        else:
-            super().__init__(
-                Conv(channels, (1, 7, 7), style, (1, 2, 2)),
-                Conv((channels[1], channels[1]), (frames, 1, 1), style, (2, 1, 1)),
-            )
-        if letter == "g":
-            self.append(Gate(channels[1], style.gate_has_bias))
-
-
-class _CubeConv(Conv):
-    """The 2x4x4 convolution on cubes: padded 0, 1, 1 before the start and 1, 2, 2 after the end."""
-
-    def __init__(self, channels: tuple[int, int], style: Style) -> None:
-        super().__init__(channels, (2, 4, 4), style)
-
-    def _pad(self, x: Tensor, axis: object) -> Tensor:
-        return F.pad(x, (1, 2, 1, 2, 0, 1))
-
-    def _half(self, axis: object) -> tuple[int, ...]:
-        return 0, 0, 0
-
-
-class Inception(nn.Module):
-    """Four branches side by side, concatenated.
-
-    The 1x1x1 convolutions that open branches 0, 1 and 2 read the same input, so they are one
-    convolution, `entry`; its output channels are those of branch 0, 1 and 2 in this order.
-    """
-
-    def __init__(self, letter: str, channels: int, widths: tuple[int, ...], style: Style) -> None:
-        super().__init__()
-        b0, b1_reduce, b1, b2_reduce, b2, b3 = widths
-        self.entry_widths = (b0, b1_reduce, b2_reduce)
-        self.out_channels = b0 + b1 + b2 + b3
-        frames = 1 if letter == "2" else 3
-        pool = MaxPool((frames, 3, 3), (1, 1, 1), style)
-        project = Conv((channels, b3), (1, 1, 1), style)
-        self.entry = Conv((channels, sum(self.entry_widths)), (1, 1, 1), style)
-        self.branch0 = Projection(letter, b0, 0, style)
-        self.branch1 = SpatioTemporal(letter, (b1_reduce, b1), style)
-        self.branch2 = SpatioTemporal(letter, (b2_reduce, b2), style)
-        self.branch3 = Projection(letter, b3, 3, style)
-        first, second = (pool, project) if style.pool_comes_first else (project, pool)
-        self.branch3.insert(0, first)
-        self.branch3.insert(1, second)
-        self.gate: Gate | None = None
-        if letter == "g" and style.gate_place == "branch":
-            for branch, width in zip(self._branches(), (b0, b1, b2, b3), strict=True):
-                branch.append(Gate(width, style.gate_has_bias))
-        elif letter == "g" and style.gate_place == "concat":
-            self.gate = Gate(self.out_channels, style.gate_has_bias)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return (B, out_channels, T, H, W) for (B, C, T, H, W)."""
-        x0, x1, x2 = self.entry(x).split(self.entry_widths, 1)
-        y = torch.cat(
-            [self.branch0(x0), self.branch1(x1), self.branch2(x2), self.branch3(x)], dim=1
-        )
-        return y if self.gate is None else self.gate(y)
-
-    def _branches(self) -> tuple[nn.Sequential, ...]:
-        return self.branch0, self.branch1, self.branch2, self.branch3
-
-
-class _Classifier(nn.Linear):
-    """A linear layer that starts near zero: a fresh network calls all classes alike."""
-
-    def reset_parameters(self) -> None:
-        if not self.weight.is_meta:
-            nn.init.normal_(self.weight, std=0.01)
-            nn.init.zeros_(self.bias)
-
-
-class Head(nn.Module):
-    """Average, drop out, classify, and average over what places are left."""
-
-    def __init__(self, channels: int, num_classes: int, style: Style) -> None:
-        super().__init__()
-        self.kind = style.head
-        self.dropout = nn.Dropout(style.dropout)
-        self.classifier = _Classifier(channels, num_classes)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return logits (B, num_classes) for mixed5c's output (B, C, T, H, W)."""
-        if self.kind == "windows":
-            kernel = [min(n, k) for n, k in zip(x.shape[2:], (2, 7, 7), strict=True)]
-            x = F.avg_pool3d(x, kernel, stride=1)
-        else:
-            x = x.mean((2, 3, 4), keepdim=True)
-        places = self.dropout(x.flatten(2).transpose(1, 2))
-        logits: Tensor = self.classifier(places).mean(1)
-        return logits
 
 
 class Network(nn.Module):
@@ -228,7 +61,7 @@ class Network(nn.Module):
         letters = dict(zip(LAYERS, word, strict=True))
         carried = channels
         for name in BLOCKS:
-            block, carried = _block(name, letters.get(name, "2"), carried, style, width)
+            block, carried = make_block(name, letters.get(name, "2"), carried, style, width)
             self.add_module(name, block)
         self.head = Head(carried, num_classes, style)
 
@@ -260,13 +93,57 @@ class Network(nn.Module):
         Raises:
             InputError: There is no such block, or the shape cannot be used.
         """
-        if at not in BLOCKS:
-            raise InputError(f"unknown block {at!r}. Known: {', '.join(BLOCKS)}.")
+        last = block_number(at)
         check_clips(clips, self.channels)
         x = channels_last(clips)
-        for name in BLOCKS[: BLOCKS.index(at) + 1]:
+        for name in BLOCKS[: last + 1]:
             x = self.get_submodule(name)(x)
         return x
+
+    def classify(self, features: Tensor, after: str = "mixed5c") -> Tensor:
+        """Go on from a block's output: `classify(features(clips, at), at)` is `forward(clips)`.
+
+        Args:
+            features: (B, C, T, H, W), what `features(clips, at=after)` gave.
+            after: One of `BLOCKS`.
+
+        Returns:
+            Logits (B, num_classes).
+
+        Raises:
+            InputError: There is no such block.
+        """
+        x = channels_last(features)
+        for name in BLOCKS[block_number(after) + 1 :]:
+            x = self.get_submodule(name)(x)
+        logits: Tensor = self.head(x)
+        return logits
+
+    def replace_head(self, num_classes: int) -> None:
+        """Give the network a fresh classifier, for classes it was not trained on.
+
+        Raises:
+            InputError: The number of classes cannot be used.
+        """
+        _check_number("num_classes", num_classes, 1, MAX_CLASSES)
+        old = self.head.classifier
+        self.head.classifier = Classifier(
+            old.in_features, num_classes, device=old.weight.device, dtype=old.weight.dtype
+        )
+        self.num_classes = num_classes
+
+
+def block_number(name: str) -> int:
+    """Return a block's place in `BLOCKS`.
+
+    Raises:
+        InputError: There is no such block.
+    """
+    if name not in BLOCKS:
+        near = difflib.get_close_matches(str(name)[:30], BLOCKS, n=1)
+        hint = f" Did you mean {near[0]}?" if near else ""
+        raise InputError(f"unknown block {reprlib.repr(name)}.{hint} Known: {', '.join(BLOCKS)}.")
+    return BLOCKS.index(name)
 
 
 def check_clips(clips: Tensor, channels: int) -> None:
@@ -297,34 +174,6 @@ def check_clips(clips: Tensor, channels: int) -> None:
             f"clip is {width} x {height} px; a network needs at least {SMALLEST_PX} each way. "
             "Use ClipSpec(size_px=...)."
         )
-
-
-def scaled(channels: int, width: float) -> int:
-    """Return the channels at a width: never below 16, as slim's depth multiplier has it."""
-    return max(int(channels * width), min(FEWEST_CHANNELS, channels))
-
-
-def _block(
-    name: str, letter: str, carried: int, style: Style, width: float
-) -> tuple[nn.Module, int]:
-    if name in MAX_POOLS:
-        return MaxPool(*MAX_POOLS[name], style), carried
-    if name == "conv1a":
-        out = scaled(64, width)
-        return Stem(letter, (carried, out), style), out
-    if name == "conv2b":
-        out = scaled(64, width)
-        return Conv((carried, out), (1, 1, 1), style), out
-    if name == "conv2c":
-        out = scaled(192, width)
-        block = SpatioTemporal(letter, (carried, out), style)
-        if letter == "g" and style.gate_place != "temporal":
-            block.append(Gate(out, style.gate_has_bias))
-        return block, out
-    b0, (b1_reduce, b1), (b2_reduce, b2), b3 = INCEPTION[name]
-    widths = tuple(scaled(c, width) for c in (b0, b1_reduce, b1, b2_reduce, b2, b3))
-    inception = Inception(letter, carried, widths, style)
-    return inception, inception.out_channels
 
 
 def build(
@@ -361,13 +210,17 @@ def build(
         ("width", width, *WIDTH_RANGE),
         ("channels", channels, 1, 64),
     ):
-        whole = name != "width"
-        is_number = isinstance(value, int if whole else (int, float))
-        if not is_number or isinstance(value, bool) or not low <= value <= high:
-            kind = "a whole number" if whole else "a number"
-            shown = reprlib.repr(value)
-            raise InputError(f"{name} is {shown}; it needs {kind} from {low} to {high}.")
+        _check_number(name, value, low, high)
     return Network(network_word(network), num_classes, find_style(style), float(width), channels)
+
+
+def _check_number(name: str, value: object, low: float, high: float) -> None:
+    whole = isinstance(low, int)
+    is_number = isinstance(value, int if whole else (int, float)) and not isinstance(value, bool)
+    if not is_number or not low <= value <= high:  # type: ignore[operator]
+        kind = "a whole number" if whole else "a number"
+        shown = reprlib.repr(value)
+        raise InputError(f"{name} is {shown}; it needs {kind} from {low} to {high}.")
 
 
 def start_as_2d(network: Network) -> None:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from s3d.models.blocks import SpaceToDepth
 from s3d.models.layers import (
     Conv,
     Gate,
@@ -21,7 +22,6 @@ from s3d.models.layers import (
     make_identity,
     padding_amount,
 )
-from s3d.models.network import SpaceToDepth
 from s3d.models.style import MIL_NCE, PAPER, SLIM, TORCHVISION, Padding, Style
 from tests.tolerances import FLOAT32, assert_close
 

@@ -13,18 +13,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from s3d.errors import InputError
+from s3d.models.blocks import INCEPTION, Head, Inception, scaled
 from s3d.models.family import NETWORKS
 from s3d.models.layers import Conv, Gate, MaxPool
-from s3d.models.network import (
-    BLOCKS,
-    INCEPTION,
-    Head,
-    Inception,
-    Network,
-    build,
-    scaled,
-    start_as_2d,
-)
+from s3d.models.network import BLOCKS, Network, build, start_as_2d
 from s3d.models.style import MIL_NCE, PAPER, SLIM, STYLES, TORCHVISION, Style
 from tests.tolerances import FLOAT32, assert_close
 
@@ -422,5 +414,30 @@ def test_whole_number_clips_are_refused() -> None:
 
 
 def test_an_unknown_block_is_refused() -> None:
-    with pytest.raises(InputError, match=r"unknown block 'mixed4g'\. Known: conv1a, pool2a"):
+    with pytest.raises(
+        InputError, match=r"unknown block 'mixed4g'\. Did you mean mixed4.\? Known: conv1a, pool2a"
+    ):
         small().features(torch.zeros(1, 3, 4, 32, 32), at="mixed4g")
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+def test_classifying_a_blocks_output_is_going_on_from_there(block: str) -> None:
+    network, clips = small().eval(), torch.rand(2, 3, 8, 64, 48)
+    with torch.no_grad():
+        assert_close(
+            network.classify(network.features(clips, block), block), network(clips), FLOAT32
+        )
+
+
+def test_a_new_head_has_the_new_classes_and_the_old_trunk() -> None:
+    network, clips = small().eval(), torch.rand(1, 3, 8, 64, 64)
+    before = network.features(clips)
+    network.replace_head(9)
+    assert network.num_classes == 9
+    assert network(clips).shape == (1, 9)
+    assert torch.equal(network.features(clips), before)
+
+
+def test_a_head_of_no_classes_is_refused() -> None:
+    with pytest.raises(InputError, match=r"num_classes is 0; it needs a whole number from 1"):
+        small().replace_head(0)
