@@ -83,6 +83,8 @@ def test_arrows_point_down() -> None:
         ("s3d.data.decode", "import s3d.models.layers", ["models"]),
         ("s3d.clip", "def f():\n    from s3d.files import write_text", ["files"]),
         ("s3d.infer.views", "from s3d import train", ["train"]),
+        ("s3d.train.train", "from s3d.cli.terminal import progress_bar", ["cli"]),
+        ("s3d.cli.train", "from s3d.cli.parser import add_verb\nimport s3d.train.config", []),
         ("s3d.train.loop", "from s3d.models.network import build\nimport s3d.clip", []),
         ("s3d.models.network", "from s3d.models.layers import Conv", []),
     ],

@@ -8,12 +8,16 @@ import shutil
 import subprocess
 import sys
 import time
+from importlib import import_module
 from pathlib import Path
+from pkgutil import iter_modules
 
 import pytest
 
+import s3d.cli
 from s3d import __version__
-from s3d.cli import main
+from s3d.cli import entry, main
+from s3d.cli.parser import subparsers
 from s3d.data.videos import list_videos
 from s3d.models.family import NETWORKS
 from tests.tiny import run_s3d, tiny_words
@@ -42,6 +46,13 @@ def test_every_verb_explains_itself(capsys: Output, verb: str) -> None:
     assert ended.value.code == 0
     assert f"usage: s3d {verb}" in out
     assert len(out) > 100
+
+
+def test_every_module_of_a_verb_is_listed() -> None:
+    names = [module.name for module in iter_modules(s3d.cli.__path__, "s3d.cli.")]
+    found = {module for module in map(import_module, names) if hasattr(module, "add")}
+    assert found == set(entry.VERBS)
+    assert tuple(subparsers(entry.make_parser())) == VERBS
 
 
 def test_help_names_every_verb_and_comes_without_a_word(capsys: Output) -> None:
@@ -252,6 +263,6 @@ def test_interruption_is_said(capsys: Output, monkeypatch: pytest.MonkeyPatch) -
     def interrupt(*arguments: object) -> int:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("s3d.cli._list", interrupt)
+    monkeypatch.setattr("s3d.cli.list_networks.run", interrupt)
     assert main(["list"]) == 130
     assert "s3d: interrupted" in capsys.readouterr().err

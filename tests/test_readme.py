@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from s3d.cli import _make_parser, _subparsers, main
+from s3d.cli import main
+from s3d.cli.entry import make_parser
+from s3d.cli.parser import subparsers
 from tests.conftest import ROOT
 from tests.tiny import tiny_words
 
@@ -70,7 +72,7 @@ def test_the_python_runs(
 
 
 def test_options_and_verbs_it_names_exist() -> None:
-    parsers = _subparsers(_make_parser())
+    parsers = subparsers(make_parser())
     known = {option for p in parsers.values() for a in p._actions for option in a.option_strings}
     text = re.sub(r"pip install[^`\n]*", "", README)
     assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text)) <= known

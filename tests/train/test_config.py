@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from s3d.cli import _make_parser, _subparsers
+from s3d.cli.entry import make_parser
+from s3d.cli.parser import subparsers
 from s3d.errors import InputError
 from s3d.train.config import TrainConfig
 
@@ -46,7 +47,7 @@ def test_defaults_and_bounds_are_taken() -> None:
 
 
 def test_every_field_is_an_option_of_the_command_with_its_default() -> None:
-    parser = _subparsers(_make_parser())["train"]
+    parser = subparsers(make_parser())["train"]
     found = vars(parser.parse_args(["videos"]))
     for option in fields(TrainConfig):
         wanted = "videos" if option.name == "data" else option.default

@@ -1,0 +1,75 @@
+"""From the words of a command to its exit code: the verbs, and what is said when one fails."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from s3d import __version__
+from s3d.cli import cost, evaluate, list_networks, predict, sample, train
+from s3d.cli.parser import Parser, parse
+from s3d.cli.terminal import escape_what_cannot_be_encoded, print_error
+from s3d.errors import InputError
+
+INTERRUPTED = 130
+
+VERBS = (train, evaluate, predict, sample, list_networks, cost)
+"""In the order of the help."""
+
+EXAMPLES = """examples:
+  s3d sample clips                                  write a small data set of real MP4 files
+  s3d train clips/train --out run                   train on a folder DIR/<class>/*.*
+  s3d evaluate clips/test --model run/model.safetensors
+  s3d predict video.mp4 --model run/model.safetensors
+  s3d cost s3d_g --frames 64 --size 224             parameters and multiply-adds
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Args:
+        arguments: Words after the command's name; those of the process if None.
+
+    Returns:
+        The exit code: 0, 2 for what a person can mend, 130 when interrupted.
+    """
+    escape_what_cannot_be_encoded()
+    try:
+        parser = make_parser()
+        options = parse(sys.argv[1:] if arguments is None else arguments, parser)
+        if options.verb is None:
+            parser.print_help()
+            return 0
+        code: int = options.run(options)
+        sys.stdout.flush()
+        return code
+    except InputError as error:
+        return print_error(str(error))
+    except BrokenPipeError:
+        # The reader of our output has gone; Python must not complain of it once more at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except KeyboardInterrupt:
+        print("\ns3d: interrupted; a training run goes on with the same command", file=sys.stderr)
+        return INTERRUPTED
+    except OSError as error:
+        return print_error(f"{error.filename or ''}: {error.strerror or error}".removeprefix(": "))
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command with all its verbs."""
+    parser = Parser(
+        prog="s3d",
+        description="Recognise actions in video: train on a folder, evaluate, label.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"s3d {__version__}")
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", parser_class=Parser)
+    for verb in VERBS:
+        verb.add(verbs)
+    return parser

@@ -1,0 +1,34 @@
+"""The options of every verb that puts a trained model to work."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from s3d.infer.recognizer import Recognizer
+
+
+def add_model_options(parser: argparse.ArgumentParser) -> None:
+    """Add --model and --device.
+
+    Args:
+        parser: The verb's parser.
+    """
+    parser.add_argument("--model", required=True, metavar="FILE", help="model.safetensors of a run")
+    parser.add_argument("--device", default="cpu", help="cpu or cuda")
+
+
+def load_recognizer(options: argparse.Namespace) -> Recognizer:
+    """Return the model that --model names, on --device.
+
+    Args:
+        options: Holds what `add_model_options` added.
+
+    Raises:
+        InputError: The file is no model, or there is no such device.
+    """
+    from s3d.infer.recognizer import load
+    from s3d.models.device import choose_device
+
+    return load(options.model).to(choose_device(options.device))
