@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from s3d.models.layers import Conv, Gate, MaxPool, Triple
+from s3d.models.family import UNGATED
+from s3d.models.layers import Conv, Gate, MaxPool
 from s3d.models.style import Style
 
 INCEPTION: dict[str, tuple[int, tuple[int, int], tuple[int, int], int]] = {
@@ -23,30 +24,37 @@ INCEPTION: dict[str, tuple[int, tuple[int, int], tuple[int, int], int]] = {
 }
 """Output channels of each Inception block at width 1 (paper.md section 1)."""
 
-MAX_POOLS: dict[str, tuple[Triple, Triple]] = {
-    "pool2a": ((1, 3, 3), (1, 2, 2)),
-    "pool3a": ((1, 3, 3), (1, 2, 2)),
-    "pool4a": ((3, 3, 3), (2, 2, 2)),
-    "pool5a": ((2, 2, 2), (2, 2, 2)),
-}
-"""Kernel and stride of the pools between stages."""
+POOLS = ("pool2a", "pool3a", "pool4a", "pool5a")
+"""The pools between stages."""
 
-FEWEST_CHANNELS = 16
+HALVES_TIME = {
+    "paper": ("conv1a", "pool4a", "pool5a"),
+    "late": ("pool3a", "pool4a", "pool5a"),
+    "none": (),
+}
+"""Which blocks have stride 2 in time, by `Style.time_strides`."""
 
 
 class SpatioTemporal(nn.Sequential):
-    """A kxkxk convolution as a letter has it: 2D, 3D, separable, or separable and gated."""
+    """A kxkxk convolution as a letter has it: 2D, 3D, or separable; gated or not."""
 
     def __init__(self, letter: str, channels: tuple[int, int], style: Style) -> None:
-        self.letter = letter
-        if letter == "3":
+        kind = UNGATED.get(letter, letter)
+        before, after = channels
+        if kind == "3":
             super().__init__(Conv(channels, (3, 3, 3), style))
-            return
-        super().__init__(Conv(channels, (1, 3, 3), style))
-        if letter in "sg":
-            self.append(Conv((channels[1], channels[1]), (3, 1, 1), style))
-        if letter == "g" and style.gate_place == "temporal":
-            self.append(Gate(channels[1], style.gate_has_bias))
+        elif kind == "2":
+            super().__init__(Conv(channels, (1, 3, 3), style))
+        elif style.temporal_first:
+            super().__init__(
+                Conv((before, before), (3, 1, 1), style), Conv(channels, (1, 3, 3), style)
+            )
+        else:
+            super().__init__(
+                Conv(channels, (1, 3, 3), style), Conv((after, after), (3, 1, 1), style)
+            )
+        if letter in UNGATED and style.gate_place == "temporal":
+            self.append(Gate(after, style.gate_has_bias))
 
 
 class Projection(nn.Sequential):
@@ -72,24 +80,25 @@ class SpaceToDepth(nn.Module):
 
 
 class Stem(nn.Sequential):
-    """conv1a: 7x7 in space, stride 2 in every direction, and time as its letter has it."""
+    """conv1a: 7x7 in space, stride 2, and time as its letter and the style have it."""
 
     def __init__(self, letter: str, channels: tuple[int, int], style: Style) -> None:
-        frames = style.stem_frames
-        if letter == "2":
-            super().__init__(Conv(channels, (1, 7, 7), style, (2, 2, 2)))
-        elif letter == "3":
-            super().__init__(Conv(channels, (7, 7, 7), style, (2, 2, 2)))
+        frames, kind = style.stem_frames, UNGATED.get(letter, letter)
+        step = 2 if "conv1a" in HALVES_TIME[style.time_strides] else 1
+        if kind == "2":
+            super().__init__(Conv(channels, (1, 7, 7), style, (step, 2, 2)))
+        elif kind == "3":
+            super().__init__(Conv(channels, (7, 7, 7), style, (step, 2, 2)))
         elif style.stem == "full":
-            super().__init__(Conv(channels, (frames, 7, 7), style, (2, 2, 2)))
+            super().__init__(Conv(channels, (frames, 7, 7), style, (step, 2, 2)))
         elif style.stem == "space_to_depth":
             super().__init__(SpaceToDepth(), _CubeConv((8 * channels[0], channels[1]), style))
         else:
             super().__init__(
                 Conv(channels, (1, 7, 7), style, (1, 2, 2)),
-                Conv((channels[1], channels[1]), (frames, 1, 1), style, (2, 1, 1)),
+                Conv((channels[1], channels[1]), (frames, 1, 1), style, (step, 1, 1)),
             )
-        if letter == "g":
+        if letter in UNGATED:
             self.append(Gate(channels[1], style.gate_has_bias))
 
 
@@ -118,7 +127,8 @@ class Inception(nn.Module):
         b0, b1_reduce, b1, b2_reduce, b2, b3 = widths
         self.entry_widths = (b0, b1_reduce, b2_reduce)
         self.out_channels = b0 + b1 + b2 + b3
-        frames = 1 if letter == "2" else 3
+        is_2d = UNGATED.get(letter, letter) == "2"
+        frames = 1 if is_2d and style.pool_follows_letter else 3
         pool = MaxPool((frames, 3, 3), (1, 1, 1), style)
         project = Conv((channels, b3), (1, 1, 1), style)
         self.entry = Conv((channels, sum(self.entry_widths)), (1, 1, 1), style)
@@ -130,10 +140,10 @@ class Inception(nn.Module):
         self.branch3.insert(0, first)
         self.branch3.insert(1, second)
         self.gate: Gate | None = None
-        if letter == "g" and style.gate_place == "branch":
+        if letter in UNGATED and style.gate_place in ("branch", "branch_and_concat"):
             for branch, width in zip(self._branches(), (b0, b1, b2, b3), strict=True):
                 branch.append(Gate(width, style.gate_has_bias))
-        elif letter == "g" and style.gate_place == "concat":
+        if letter in UNGATED and style.gate_place in ("concat", "branch_and_concat"):
             self.gate = Gate(self.out_channels, style.gate_has_bias)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -178,29 +188,49 @@ class Head(nn.Module):
         return logits
 
 
-def scaled(channels: int, width: float) -> int:
-    """Return the channels at a width: never below 16, as slim's depth multiplier has it."""
-    return max(int(channels * width), min(FEWEST_CHANNELS, channels))
+def scaled(channels: int, width: float, fewest: int = 16) -> int:
+    """Return the channels at a width: never below `fewest`, as slim's depth multiplier has it."""
+    return max(int(channels * width), min(fewest, channels))
 
 
 def make_block(
     name: str, letter: str, carried: int, style: Style, width: float
 ) -> tuple[nn.Module, int]:
-    if name in MAX_POOLS:
-        return MaxPool(*MAX_POOLS[name], style), carried
+    """Return a block and the channels it gives.
+
+    Args:
+        name: One of `s3d.models.network.BLOCKS`.
+        letter: How it treats time, where it is a spatiotemporal layer.
+        carried: Channels it is given.
+        style: Its convention.
+        width: Multiplier of its channels.
+    """
+    if name in POOLS:
+        return _make_pool(name, style), carried
     if name == "conv1a":
-        out = scaled(64, width)
+        out = scaled(64, width, style.fewest_channels)
         return Stem(letter, (carried, out), style), out
     if name == "conv2b":
-        out = scaled(64, width)
+        out = scaled(64, width, style.fewest_channels)
         return Conv((carried, out), (1, 1, 1), style), out
     if name == "conv2c":
-        out = scaled(192, width)
+        out = scaled(192, width, style.fewest_channels)
         block = SpatioTemporal(letter, (carried, out), style)
-        if letter == "g" and style.gate_place != "temporal":
+        if letter in UNGATED and style.gate_place != "temporal":
             block.append(Gate(out, style.gate_has_bias))
         return block, out
     b0, (b1_reduce, b1), (b2_reduce, b2), b3 = INCEPTION[name]
-    widths = tuple(scaled(c, width) for c in (b0, b1_reduce, b1, b2_reduce, b2, b3))
+    wanted = (b0, b1_reduce, b1, b2_reduce, b2, b3)
+    widths = tuple(scaled(c, width, style.fewest_channels) for c in wanted)
     inception = Inception(letter, carried, widths, style)
     return inception, inception.out_channels
+
+
+def _make_pool(name: str, style: Style) -> MaxPool:
+    step = 2 if name in HALVES_TIME[style.time_strides] else 1
+    if name == "pool2a":
+        return MaxPool((1, 3, 3), (1, 2, 2), style)
+    if name == "pool3a":
+        return MaxPool((1 if style.time_strides == "paper" else 3, 3, 3), (step, 2, 2), style)
+    side = 3 if name == "pool4a" else style.last_pool
+    return MaxPool((side, side, side), (step, 2, 2), style)

@@ -2,7 +2,8 @@
 
 A column is a spatiotemporal layer K = 0..10, a letter how that layer treats time:
 
-    2: (1,k,k)   3: (k,k,k)   s: (1,k,k) then (k,1,1)   g: s, then a gate
+    2: (1,k,k)       3: (k,k,k)       s: (1,k,k) then (k,1,1)
+    w: 2, weighed    v: 3, weighed    g: s, weighed by a gate
                   1a 2c 3b 3c 4b 4c 4d 4e 4f 5b 5c
     i2d            2  2  2  2  2  2  2  2  2  2  2
     i3d            3  3  3  3  3  3  3  3  3  3  3
@@ -43,7 +44,13 @@ LETTERS = {
     "3": "(k,k,k)",
     "s": "(1,k,k) then (k,1,1)",
     "g": "(1,k,k) then (k,1,1), then a gate",
+    "w": "(1,k,k), then a gate",
+    "v": "(k,k,k), then a gate",
 }
+"""What each letter says of a layer."""
+
+UNGATED = {"g": "s", "w": "2", "v": "3"}
+"""The letter of the same layer without its gate."""
 
 _DEPTH = len(LAYERS)
 
@@ -76,7 +83,7 @@ def network_word(network: str) -> str:
     """Return the word of a network given by name or by word.
 
     Args:
-        network: A name of `NETWORKS`, or a word of 11 letters from 2, 3, s, g.
+        network: A name of `NETWORKS`, or a word of 11 letters from `LETTERS`.
 
     Raises:
         InputError: It is neither.
@@ -97,7 +104,7 @@ def network_word(network: str) -> str:
         f"unknown network {reprlib.repr(network)}.{hint} "
         "Known: i2d, i3d, s3d, s3d_g, s3d_fast, s3d_fast_g, "
         "i3d_top_K, i3d_bottom_K, s3d_top_K, s3d_bottom_K for K = 0..10. "
-        f"A word of {_DEPTH} letters from 2, 3, s, g also works."
+        f"A word of {_DEPTH} letters from {', '.join(LETTERS)} also works."
     )
 
 

@@ -19,7 +19,7 @@ Triple = tuple[int, int, int]
 Norm = nn.BatchNorm2d | nn.SyncBatchNorm
 Axis = Literal["space", "time", "both"]
 
-SYMMETRIC = ("symmetric", "symmetric_ceil")
+SYMMETRIC = ("symmetric", "symmetric_ceil", "ceil")
 """Paddings of k // 2 on both sides, which the operations add themselves."""
 
 
@@ -200,9 +200,7 @@ class MaxPool(nn.Module):
         kernel, batch = self._fit(x), len(x)
         if self.padding not in SYMMETRIC:
             x = pad_axes(x, kernel, self.stride, self.padding, "both")
-        half = [k // 2 if k % 2 and self.padding in SYMMETRIC else 0 for k in kernel]
-        # An odd kernel, padded, already has a window for each stride begun.
-        up = self.padding == "symmetric_ceil" and self.kernel[2] % 2 == 0
+        half, up = self._half(kernel), self._rounds_up()
         if kernel[1] > 1 or kernel[2] > 1 or self.stride[1:] != (1, 1):
             y = F.max_pool2d(frames_view(x), kernel[1:], self.stride[1:], half[1:], ceil_mode=up)
             x = clips_view(y, batch)
@@ -216,9 +214,25 @@ class MaxPool(nn.Module):
 
     def _fit(self, x: Tensor) -> Triple:
         """Return the kernel, an unpadded axis shrunk to the input's size."""
-        sizes = x.shape[2:]
-        even = [k if k % 2 else min(k, n) for k, n in zip(self.kernel, sizes, strict=True)]
-        return even[0], even[1], even[2]
+        sizes, padded = x.shape[2:], [i for i in range(3) if self._is_padded(i)]
+        fits = [k if i in padded else min(k, sizes[i]) for i, k in enumerate(self.kernel)]
+        return fits[0], fits[1], fits[2]
+
+    def _is_padded(self, axis: int) -> bool:
+        unpadded = self.padding == "ceil" and self.stride[axis] > 1
+        return self.kernel[axis] % 2 == 1 and not unpadded
+
+    def _half(self, kernel: Triple) -> tuple[int, int, int]:
+        """Return the padding that max pooling adds itself."""
+        if self.padding not in SYMMETRIC:
+            return 0, 0, 0
+        half = [k // 2 if self._is_padded(i) else 0 for i, k in enumerate(kernel)]
+        return half[0], half[1], half[2]
+
+    def _rounds_up(self) -> bool:
+        # An odd kernel, padded, already has a window for each stride begun.
+        even = self.kernel[2] % 2 == 0
+        return self.padding == "ceil" or (self.padding == "symmetric_ceil" and even)
 
 
 class Gate(nn.Module):

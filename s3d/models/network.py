@@ -189,7 +189,7 @@ def build(
     Args:
         network: A name (`i2d`, `i3d_top_4`, `s3d_fast`, ...) or a word of 11 letters.
         num_classes: Classes, at least 1.
-        style: A convention, by name (`paper`, `slim`, `torchvision`, `mil_nce`) or as a `Style`.
+        style: A convention, by name (`s3d.models.style.STYLES`) or as a `Style`.
         width: Multiplies every layer's channels (at least 16 are kept), 0.01 to 8.
         channels: Channels of a clip: 3 for rgb, 2 for flow.
 

@@ -16,8 +16,9 @@ from s3d.errors import InputError
 Stem = Literal["separable", "full", "space_to_depth"]
 TemporalNorm = Literal["batch", "bias"]
 TemporalInit = Literal["random", "identity"]
-GatePlace = Literal["temporal", "branch", "concat"]
-Padding = Literal["symmetric", "symmetric_ceil", "same", "static"]
+GatePlace = Literal["temporal", "branch", "concat", "branch_and_concat"]
+Padding = Literal["symmetric", "symmetric_ceil", "ceil", "same", "static"]
+TimeStrides = Literal["paper", "late", "none"]
 Head = Literal["windows", "global"]
 
 _CHOICES: dict[str, tuple[object, ...]] = {
@@ -26,13 +27,28 @@ _CHOICES: dict[str, tuple[object, ...]] = {
     "temporal_init": get_args(TemporalInit),
     "gate_place": get_args(GatePlace),
     "padding": get_args(Padding),
+    "time_strides": get_args(TimeStrides),
     "head": get_args(Head),
     "stem_frames": tuple(range(1, 16)),
     "separable_branches": ((1, 2), (0, 1, 2, 3)),
     "gate_has_bias": (True, False),
     "pool_comes_first": (True, False),
+    "pool_follows_letter": (True, False),
+    "temporal_first": (True, False),
+    "last_pool": (2, 3),
+    "fewest_channels": tuple(range(1, 17)),
     "norm_has_scale": (True, False),
 }
+
+
+LATER_FIELDS = {
+    "temporal_first",
+    "pool_follows_letter",
+    "last_pool",
+    "time_strides",
+    "fewest_channels",
+}
+"""Fields that the first model files do not have."""
 
 
 @dataclass(frozen=True)
@@ -48,20 +64,29 @@ class Style:
         temporal_init: Temporal kernels start "random", or as "identity" (1 at the centre tap).
         separable_branches: Branches of an Inception block with a temporal convolution: (1, 2) in
             published code; (0, 1, 2, 3) by the paper's footnote 5.
-        gate_place: A gate follows each "temporal" convolution, each "branch", or the "concat".
+        temporal_first: The temporal convolution stands before the spatial one, not after it.
+        gate_place: A gate follows each "temporal" convolution, each "branch", the "concat", or
+            each branch and the concat ("branch_and_concat"); of conv2c always what comes last.
         gate_has_bias: The gate's matrix has a bias.
         pool_comes_first: Branch 3 pools, then projects; else it projects, then pools.
+        pool_follows_letter: Branch 3 of a 2D block pools 1x3x3; else always 3x3x3.
+        last_pool: Kernel of pool5a in every direction: 2 or 3.
+        time_strides: Time is halved in conv1a, pool4a and pool5a ("paper"); in pool3a, pool4a and
+            pool5a ("late"); or nowhere ("none"). In the last two pool3a is 3x3x3.
         norm_has_scale: Batch norms have a learnt scale (gamma).
         norm_epsilon: Batch norm's epsilon.
         padding: "symmetric" (k // 2 on both sides; pool5a drops what is odd), "symmetric_ceil"
-            (pool5a keeps it, so that shapes are the paper's: 7 becomes 4), "same" (TensorFlow's:
-            what is odd goes after), "static" (TensorFlow's as MIL-NCE ported it: by kernel and
-            stride alone).
+            (pool5a keeps it, so that shapes are the paper's: 7 becomes 4), "ceil" (the same for
+            convolutions; pools with a stride have none and keep what is odd), "same"
+            (TensorFlow's: what is odd goes after), "static" (TensorFlow's as MIL-NCE ported it: by
+            kernel and stride alone).
+        fewest_channels: A width below 1 leaves a layer at least as many.
         head: "windows" averages 2x7x7 windows at stride 1, then classifies each; "global" averages
             everything first.
         dropout: Share of values dropped before the classifier, in training.
 
-    Source: the paper, sections 3 to 5; tensorflow/models slim s3dg.py; torchvision; MIL-NCE.
+    Source: the paper, sections 3 to 5; tensorflow/models slim s3dg.py and official/projects/s3d;
+    torchvision; MIL-NCE; IBM/action-recognition-pytorch.
     """
 
     stem: Stem = "separable"
@@ -69,12 +94,17 @@ class Style:
     temporal_norm: TemporalNorm = "batch"
     temporal_init: TemporalInit = "random"
     separable_branches: tuple[int, ...] = (0, 1, 2, 3)
+    temporal_first: bool = False
     gate_place: GatePlace = "temporal"
     gate_has_bias: bool = True
     pool_comes_first: bool = True
+    pool_follows_letter: bool = True
+    last_pool: int = 2
+    time_strides: TimeStrides = "paper"
     norm_has_scale: bool = True
     norm_epsilon: float = 1e-3
     padding: Padding = "symmetric_ceil"
+    fewest_channels: int = 16
     head: Head = "windows"
     dropout: float = 0.2
 
@@ -101,11 +131,13 @@ class Style:
     def from_json(cls, values: object) -> Style:
         """Rebuild a style from what `to_json` gave.
 
+        Fields that came later may be missing: they are then as they always were.
+
         Raises:
             InputError: A field is missing, unknown or out of range.
         """
         names = {field.name for field in fields(cls)}
-        if not isinstance(values, dict) or set(values) != names:
+        if not isinstance(values, dict) or not names - LATER_FIELDS <= set(values) <= names:
             raise InputError(f"a style needs exactly the fields {', '.join(sorted(names))}.")
         plain: dict[str, Any] = {
             k: tuple(v) if isinstance(v, list) else v for k, v in values.items()
@@ -123,9 +155,22 @@ SLIM = Style(
     separable_branches=(1, 2),
     gate_place="branch",
     gate_has_bias=False,
+    pool_follows_letter=False,
     norm_has_scale=False,
     padding="same",
 )
+GARDEN = Style(
+    stem="full",
+    stem_frames=3,
+    separable_branches=(1, 2),
+    gate_place="concat",
+    pool_comes_first=False,
+    norm_has_scale=False,
+    padding="same",
+    fewest_channels=1,
+    head="global",
+)
+DEEPMIND = Style(norm_has_scale=False, separable_branches=(1, 2), padding="same", dropout=0.5)
 MIL_NCE = Style(
     stem="space_to_depth",
     separable_branches=(1, 2),
@@ -135,12 +180,26 @@ MIL_NCE = Style(
     head="global",
     dropout=0.0,
 )
+IBM = Style(
+    stem="full",
+    stem_frames=3,
+    separable_branches=(1, 2),
+    time_strides="late",
+    padding="symmetric",
+    head="global",
+)
+GOOGLENET = Style(padding="ceil")
+"""The paper's network on the grid of torchvision's GoogLeNet, from which it can be inflated."""
 
 STYLES: dict[str, Style] = {
     "paper": PAPER,
-    "slim": SLIM,
     "torchvision": TORCHVISION,
+    "slim": SLIM,
+    "garden": GARDEN,
+    "deepmind": DEEPMIND,
     "mil_nce": MIL_NCE,
+    "ibm": IBM,
+    "googlenet": GOOGLENET,
 }
 
 

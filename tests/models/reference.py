@@ -18,11 +18,27 @@ STAGES = (("1a", "p2a", "2b", "2c"), ("p3a", "3b", "3c"), ("p4a", "4b", "4c", "4
 TRUNK = [name for stage in (*STAGES, ("p5a", "5b", "5c")) for name in stage]
 K_OF = {name: k for k, name in enumerate(n for n in TRUNK if n[0] != "p" and n != "2b")}
 POOLS = {
-    "p2a": ((1, 3, 3), (1, 2, 2)),
-    "p3a": ((1, 3, 3), (1, 2, 2)),
-    "p4a": ((3, 3, 3), (2, 2, 2)),
-    "p5a": ((2, 2, 2), (2, 2, 2)),
+    "paper": {
+        "p2a": ((1, 3, 3), (1, 2, 2)),
+        "p3a": ((1, 3, 3), (1, 2, 2)),
+        "p4a": ((3, 3, 3), (2, 2, 2)),
+        "p5a": ((2, 2, 2), (2, 2, 2)),
+    },
+    "late": {
+        "p2a": ((1, 3, 3), (1, 2, 2)),
+        "p3a": ((3, 3, 3), (2, 2, 2)),
+        "p4a": ((3, 3, 3), (2, 2, 2)),
+        "p5a": ((2, 2, 2), (2, 2, 2)),
+    },
+    "none": {
+        "p2a": ((1, 3, 3), (1, 2, 2)),
+        "p3a": ((3, 3, 3), (1, 2, 2)),
+        "p4a": ((3, 3, 3), (1, 2, 2)),
+        "p5a": ((2, 2, 2), (1, 2, 2)),
+    },
 }
+KIND = {"2": "2", "3": "3", "s": "s", "w": "2", "v": "3", "g": "s"}
+GATED = "wvg"
 ONE = (1, 1, 1)
 
 
@@ -46,27 +62,35 @@ class Reference:
         return F.conv3d(x, weight, self.state["head.classifier.bias"]).mean((2, 3, 4))
 
     def block(self, name: str, x: Tensor) -> Tensor:
-        if name in POOLS:
-            return self.pool(x, *POOLS[name])
+        if name.startswith("p"):
+            kernel, stride = POOLS[self.style.time_strides][name]
+            return self.pool(
+                x, (3, 3, 3) if name == "p5a" and self.style.last_pool == 3 else kernel, stride
+            )
         letter = self.word[K_OF[name]] if name in K_OF else "2"
         if name == "1a":
             return self.stem(letter, x)
         if name == "2b":
             return self.conv(x, "conv2b", ONE)
         if name == "2c":
-            x = self.spacetime(letter, x, "conv2c", iter(range(9)))
-            return x if self.style.gate_place == "temporal" else self.gate(letter, x, "conv2c.2")
+            places = iter(range(9))
+            x = self.spacetime(letter, x, "conv2c", places)
+            if self.style.gate_place == "temporal":
+                return x
+            return self.gate(letter, x, f"conv2c.{next(places)}")
         return self.mixed(letter, x, f"mixed{name}")
 
     def stem(self, letter: str, x: Tensor) -> Tensor:
-        kind, frames, stride = self.style.stem, self.style.stem_frames, (2, 2, 2)
-        if letter in "23":
-            return self.conv(x, "conv1a.0", (1 if letter == "2" else 7, 7, 7), stride)
-        if kind == "full":
-            x, used = self.conv(x, "conv1a.0", (frames, 7, 7), stride), 1
+        kind, frames = self.style.stem, self.style.stem_frames
+        step = 2 if self.style.time_strides == "paper" else 1
+        if KIND[letter] != "s":
+            sides = (1 if KIND[letter] == "2" else 7, 7, 7)
+            x, used = self.conv(x, "conv1a.0", sides, (step, 2, 2)), 1
+        elif kind == "full":
+            x, used = self.conv(x, "conv1a.0", (frames, 7, 7), (step, 2, 2)), 1
         elif kind == "separable":
             x = self.conv(x, "conv1a.0", (1, 7, 7), (1, 2, 2))
-            x, used = self.conv(x, "conv1a.1", (frames, 1, 1), (2, 1, 1)), 2
+            x, used = self.conv(x, "conv1a.1", (frames, 1, 1), (step, 1, 1)), 2
         else:
             x, used = self.cubes(x), 2
         return self.gate(letter, x, f"conv1a.{used}")
@@ -88,11 +112,13 @@ class Reference:
         y3 = self.project(letter, x, f"{name}.branch3", tails[3])
         ys = [self.temporal(letter, 0, entries[0], f"{name}.branch0", tails[0]), y1, y2]
         ys.append(self.temporal(letter, 3, y3, f"{name}.branch3", tails[3]))
-        if self.style.gate_place == "branch":
+        if self.style.gate_place.startswith("branch"):
             named = [f"{name}.branch{i}.{next(tails[i])}" for i in range(4)]
             ys = [self.gate(letter, y, gate) for y, gate in zip(ys, named, strict=True)]
         y = torch.cat(ys, 1)
-        return self.gate(letter, y, f"{name}.gate") if self.style.gate_place == "concat" else y
+        return (
+            self.gate(letter, y, f"{name}.gate") if self.style.gate_place.endswith("concat") else y
+        )
 
     def entries(self, x: Tensor, name: str) -> list[Tensor]:
         """Return the three 1x1x1 convolutions that our `entry` holds side by side, one by one."""
@@ -107,18 +133,20 @@ class Reference:
 
     def project(self, letter: str, x: Tensor, name: str, places: Iterator[int]) -> Tensor:
         first, second = f"{name}.{next(places)}", f"{name}.{next(places)}"
-        kernel = (1 if letter == "2" else 3, 3, 3)
+        flat = KIND[letter] == "2" and self.style.pool_follows_letter
+        kernel = (1 if flat else 3, 3, 3)
         if self.style.pool_comes_first:
             return self.conv(self.pool(x, kernel, ONE), second, ONE)
         return self.pool(self.conv(x, first, ONE), kernel, ONE)
 
     def spacetime(self, letter: str, x: Tensor, name: str, places: Iterator[int]) -> Tensor:
-        kernel = (3 if letter == "3" else 1, 3, 3)
-        x = self.conv(x, f"{name}.{next(places)}", kernel)
-        if letter in "sg":
-            x = self.conv(x, f"{name}.{next(places)}", (3, 1, 1))
-            if self.style.gate_place == "temporal":
-                x = self.gate(letter, x, f"{name}.{next(places)}")
+        kernels = [(3 if KIND[letter] == "3" else 1, 3, 3)]
+        if KIND[letter] == "s":
+            kernels.append((3, 1, 1))
+        for kernel in reversed(kernels) if self.style.temporal_first else kernels:
+            x = self.conv(x, f"{name}.{next(places)}", kernel)
+        if letter in GATED and self.style.gate_place == "temporal":
+            x = self.gate(letter, x, f"{name}.{next(places)}")
         return x
 
     def temporal(
@@ -131,7 +159,7 @@ class Reference:
         return x
 
     def gate(self, letter: str, x: Tensor, name: str) -> Tensor:
-        if letter != "g":
+        if letter not in GATED:
             return x
         mixed = torch.einsum("oc,bc->bo", self.state[f"{name}.weight"], x.mean((2, 3, 4)))
         if f"{name}.bias" in self.state:
@@ -154,24 +182,35 @@ class Reference:
         )
 
     def pool(self, x: Tensor, kernel: tuple[int, ...], stride: tuple[int, ...]) -> Tensor:
-        sizes = x.shape[2:]
-        fit = [k if k % 2 else min(k, n) for k, n in zip(kernel, sizes, strict=True)]
-        outputs = [self.outputs(*one) for one in zip(sizes, fit, stride, strict=True)]
-        spare = [(self.before(*one), max(fit)) for one in zip(sizes, fit, stride)]  # noqa: B905
-        x = F.pad(x, [n for pair in reversed(spare) for n in pair])
+        sizes, ceil = x.shape[2:], self.style.padding == "ceil"
+        open_ended = [ceil and s > 1 for s in stride]
+        fit = [
+            min(k, n) if k % 2 == 0 or loose else k
+            for k, n, loose in zip(kernel, sizes, open_ended, strict=True)
+        ]
+        before = [
+            0 if loose else self.before(n, k, s)
+            for n, k, s, loose in zip(sizes, fit, stride, open_ended, strict=True)
+        ]
+        outputs = [
+            # A window for each stride that begins one inside, and none that begins outside.
+            max(-(-(n - k) // s) + 1, 1) if loose else self.outputs(n, k, s)
+            for n, k, s, loose in zip(sizes, fit, stride, open_ended, strict=True)
+        ]
+        x = F.pad(x, [n for one in reversed(before) for n in (one, max(fit))])
         y = F.max_pool3d(x, fit, stride)
         return y[:, :, : outputs[0], : outputs[1], : outputs[2]]
 
     def outputs(self, size: int, kernel: int, stride: int) -> int:
         """Return how many values an axis has after a kernel."""
         if self.style.padding == "symmetric" and kernel % 2 == 0:
-            return (size - kernel) // stride + 1
+            return max((size - kernel) // stride + 1, 1)
         # An odd kernel padded by half, and TensorFlow's SAME: one for each stride begun.
         return -(-size // stride)
 
     def before(self, size: int, kernel: int, stride: int) -> int:
         """Return how many zeros an axis has before its start."""
-        if self.style.padding.startswith("symmetric"):
+        if self.style.padding in ("symmetric", "symmetric_ceil", "ceil"):
             return kernel // 2 if kernel % 2 else 0
         if self.style.padding == "static":
             return max(kernel - stride, 0) // 2

@@ -56,7 +56,7 @@ def test_both_curves_end_in_the_full_network() -> None:
 
 
 def test_any_word_is_a_network() -> None:
-    word = "g3s2g2s3gs3"
+    word = "g3s2w2v3gs3"
     assert set(word) == set(LETTERS)
     assert network_word(word) == word
 
@@ -81,7 +81,7 @@ def test_an_unknown_network_names_its_near_ones(asked: str, near: str | None) ->
         network_word(asked)
     message = str(caught.value)
     assert ("Did you mean" in message and near in message) if near else "Known: i2d" in message
-    assert "A word of 11 letters from 2, 3, s, g also works." in message
+    assert "A word of 11 letters from 2, 3, s, g, w, v also works." in message
 
 
 @pytest.mark.parametrize("word", ["", "ssssssssss", "ssssssssssss", "ssssssssssx", "SSSSSSSSSSS"])

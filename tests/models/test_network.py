@@ -17,10 +17,11 @@ from s3d.models.blocks import INCEPTION, Head, Inception, scaled
 from s3d.models.family import NETWORKS
 from s3d.models.layers import Conv, Gate, MaxPool
 from s3d.models.network import BLOCKS, Network, build, start_as_2d
-from s3d.models.style import MIL_NCE, PAPER, SLIM, STYLES, TORCHVISION, Style
+from s3d.models.style import IBM, MIL_NCE, PAPER, SLIM, STYLES, TORCHVISION, Style, find_style
 from tests.tolerances import FLOAT32, assert_close
 
-MIXED_WORD = "g3s2g2s3gs3"
+MIXED_WORD = "wvg3s2g2sw3"
+HALVED_STYLES = [name for name, style in STYLES.items() if style.time_strides == "paper"]
 
 SHAPES = """
     conv1a   32 112 112 64
@@ -44,7 +45,8 @@ SHAPES = """
 
 def small(word: str = "s3d_g", style: str | Style = PAPER, **options: Any) -> Network:
     torch.manual_seed(0)
-    return build(word, num_classes=5, style=style, width=0.05, **options).eval()
+    width = 0.05 if find_style(style).fewest_channels == 16 else 0.25
+    return build(word, num_classes=5, style=style, width=width, **options).eval()
 
 
 def clips_of(*shape: int) -> Tensor:
@@ -62,13 +64,25 @@ def block_shapes(network: Network, clip: tuple[int, int, int]) -> dict[str, tupl
 
 @pytest.mark.parametrize(
     ("network", "style"),
-    [*product(("i3d", "s3d_g"), STYLES), ("i2d", "paper"), ("s3d", "paper")],
+    [*product(("i3d", "s3d_g"), HALVED_STYLES), ("i2d", "paper"), ("s3d", "paper")],
 )
 def test_every_block_has_the_paper_s_shape(network: str, style: str) -> None:
     rows = [line.split() for line in SHAPES.strip().splitlines()]
     wanted = {name: tuple(map(int, shape)) for name, *shape in rows}
     with torch.device("meta"):
         assert block_shapes(build(network, style=style), (64, 224, 224)) == wanted
+
+
+@pytest.mark.parametrize(
+    ("strides", "frames"),
+    [("late", (16, 16, 16, 8, 4, 2)), ("none", (16, 16, 16, 16, 16, 15))],
+)
+def test_ibm_s_networks_halve_time_later_or_never(strides: str, frames: tuple[int, ...]) -> None:
+    style = replace(IBM, time_strides=strides)
+    with torch.device("meta"):
+        shapes = block_shapes(build("s3d", style=style), (16, 224, 224))
+    blocks = ("conv1a", "pool2a", "conv2c", "pool3a", "pool4a", "pool5a")
+    assert tuple(shapes[block][0] for block in blocks) == frames
 
 
 @pytest.mark.parametrize("style", ["paper", "slim", "mil_nce"])

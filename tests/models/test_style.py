@@ -13,12 +13,7 @@ from s3d.models.style import MIL_NCE, PAPER, SLIM, STYLES, TORCHVISION, Style, f
 
 
 def test_styles_are_found_by_name_and_as_they_are() -> None:
-    assert [find_style(name) for name in ("paper", "slim", "torchvision", "mil_nce")] == [
-        PAPER,
-        SLIM,
-        TORCHVISION,
-        MIL_NCE,
-    ]
+    assert [find_style(name) for name in STYLES] == list(STYLES.values())
     own = replace(SLIM, dropout=0.5)
     assert find_style(own) is own
 
@@ -76,5 +71,7 @@ def test_a_whole_number_is_a_number() -> None:
 
 @pytest.mark.parametrize("values", [None, [], {}, {"stem": "full"}, {**PAPER.to_json(), "more": 1}])
 def test_json_of_other_fields_is_refused(values: Any) -> None:
-    with pytest.raises(InputError, match="a style needs exactly the fields dropout, gate_has_bias"):
+    with pytest.raises(
+        InputError, match="a style needs exactly the fields dropout, fewest_channels"
+    ):
         Style.from_json(values)
