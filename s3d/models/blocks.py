@@ -10,6 +10,26 @@ from s3d.models.family import UNGATED
 from s3d.models.layers import Conv, Gate, MaxPool
 from s3d.models.style import Style
 
+BLOCKS = (
+    "conv1a",
+    "pool2a",
+    "conv2b",
+    "conv2c",
+    "pool3a",
+    "mixed3b",
+    "mixed3c",
+    "pool4a",
+    "mixed4b",
+    "mixed4c",
+    "mixed4d",
+    "mixed4e",
+    "mixed4f",
+    "pool5a",
+    "mixed5b",
+    "mixed5c",
+)
+"""Every block whose output can be asked for, in order."""
+
 INCEPTION: dict[str, tuple[int, tuple[int, int], tuple[int, int], int]] = {
     # branch 0, branch 1 (reduce, out), branch 2 (reduce, out), branch 3
     "mixed3b": (64, (96, 128), (16, 32), 32),
@@ -92,7 +112,7 @@ class Stem(nn.Sequential):
         elif style.stem == "full":
             super().__init__(Conv(channels, (frames, 7, 7), style, (step, 2, 2)))
         elif style.stem == "space_to_depth":
-            super().__init__(SpaceToDepth(), _CubeConv((8 * channels[0], channels[1]), style))
+            super().__init__(SpaceToDepth(), CubeConv((8 * channels[0], channels[1]), style))
         else:
             super().__init__(
                 Conv(channels, (1, 7, 7), style, (1, 2, 2)),
@@ -102,7 +122,7 @@ class Stem(nn.Sequential):
             self.append(Gate(channels[1], style.gate_has_bias))
 
 
-class _CubeConv(Conv):
+class CubeConv(Conv):
     """The 2x4x4 convolution on cubes: padded 0, 1, 1 before the start and 1, 2, 2 after the end."""
 
     def __init__(self, channels: tuple[int, int], style: Style) -> None:
@@ -178,11 +198,12 @@ class Head(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return logits (B, num_classes) for mixed5c's output (B, C, T, H, W)."""
-        if self.kind == "windows":
-            kernel = [min(n, k) for n, k in zip(x.shape[2:], (2, 7, 7), strict=True)]
-            x = F.avg_pool3d(x, kernel, stride=1)
-        else:
+        if self.kind == "global":
             x = x.mean((2, 3, 4), keepdim=True)
+        else:
+            frames, height, width = x.shape[2:]
+            side = 7 if self.kind == "windows" else max(height, width)
+            x = F.avg_pool3d(x, (min(2, frames), min(side, height), min(side, width)), stride=1)
         places = self.dropout(x.flatten(2).transpose(1, 2))
         logits: Tensor = self.classifier(places).mean(1)
         return logits

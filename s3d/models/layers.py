@@ -19,8 +19,11 @@ Triple = tuple[int, int, int]
 Norm = nn.BatchNorm2d | nn.SyncBatchNorm
 Axis = Literal["space", "time", "both"]
 
-SYMMETRIC = ("symmetric", "symmetric_ceil", "ceil")
-"""Paddings of k // 2 on both sides, which the operations add themselves."""
+SYMMETRIC = ("symmetric", "symmetric_ceil", "ceil", "static")
+"""Paddings whose convolutions have k // 2 on both sides, which they add themselves."""
+
+PADDED_FIRST = ("same", "static")
+"""Paddings whose pools are given more zeros after than before, by `pad_axes`."""
 
 
 def channels_last(x: Tensor) -> Tensor:
@@ -198,7 +201,7 @@ class MaxPool(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Pool (B, C, T, H, W) over space, then over time."""
         kernel, batch = self._fit(x), len(x)
-        if self.padding not in SYMMETRIC:
+        if self.padding in PADDED_FIRST:
             x = pad_axes(x, kernel, self.stride, self.padding, "both")
         half, up = self._half(kernel), self._rounds_up()
         if kernel[1] > 1 or kernel[2] > 1 or self.stride[1:] != (1, 1):
@@ -224,7 +227,7 @@ class MaxPool(nn.Module):
 
     def _half(self, kernel: Triple) -> tuple[int, int, int]:
         """Return the padding that max pooling adds itself."""
-        if self.padding not in SYMMETRIC:
+        if self.padding in PADDED_FIRST:
             return 0, 0, 0
         half = [k // 2 if self._is_padded(i) else 0 for i, k in enumerate(kernel)]
         return half[0], half[1], half[2]

@@ -47,7 +47,7 @@ class ModelFile:
 
     Attributes:
         network: The network, in eval mode.
-        labels: Class names, in the order of the logits.
+        labels: Class names, in the order of the logits; none where these are an embedding.
         spec: The clip it takes.
         metrics: Each what was measured, its value and the protocol.
         source: Where the weights come from.
@@ -114,28 +114,47 @@ def weights_of(network: Network) -> dict[str, Tensor]:
     return {k: v for k, v in state.items() if not k.endswith("num_batches_tracked")}
 
 
-def _read(file: Any, path: str) -> ModelFile:
-    header = _read_header(file.metadata() or {}, path)
-    with torch.device("meta"):
-        network = _build(header, path)
-    wanted = weights_of(network)
-    _check_tensors(file, {k: tuple(v.shape) for k, v in wanted.items()}, path)
-    # A copy: what the file lends is gone when someone writes to it.
-    state = {k: file.get_tensor(k).to(torch.float32, copy=True) for k in wanted}
+def fill_network(network: Network, weights: dict[str, Tensor]) -> None:
+    """Give a network that was built on the meta device its weights, and put it in eval mode.
+
+    Args:
+        network: Built under `torch.device("meta")`.
+        weights: Tensors under the names of `weights_of`.
+    """
+    state = dict(weights)
     for name, module in network.named_modules():
         if isinstance(module, nn.BatchNorm2d):
             state[f"{name}.num_batches_tracked"] = torch.tensor(0)
             if not network.style.norm_has_scale:
                 module.register_buffer("weight", torch.ones(module.num_features), persistent=False)
     network.load_state_dict(state, assign=True)
+    network.eval()
+
+
+def _read(file: Any, path: str) -> ModelFile:
+    header = _read_header(file.metadata() or {}, path)
+    classes = len(header["labels"]) or _count_logits(file)
+    with torch.device("meta"):
+        network = _build(header, classes, path)
+    wanted = weights_of(network)
+    _check_tensors(file, {k: tuple(v.shape) for k, v in wanted.items()}, path)
+    # A copy: what the file lends is gone when someone writes to it.
+    fill_network(network, {k: file.get_tensor(k).to(torch.float32, copy=True) for k in wanted})
     return ModelFile(
-        network.eval(),
+        network,
         tuple(header["labels"]),
         ClipSpec.from_json(header["clip"]),
         tuple(header["metrics"]),
         header["source"],
         header["licence"],
     )
+
+
+def _count_logits(file: Any) -> int:
+    """Return the logits of a network without labels: 0 where the file does not say."""
+    name = "head.classifier.bias"
+    shape = file.get_slice(name).get_shape() if name in file.keys() else []  # noqa: SIM118
+    return int(shape[0]) if len(shape) == 1 else 0
 
 
 def _read_header(metadata: dict[str, str], path: str) -> dict[str, Any]:
@@ -172,13 +191,13 @@ def _check_kinds(header: dict[str, Any], path: str) -> None:
         )
 
 
-def _build(header: dict[str, Any], path: str) -> Network:
+def _build(header: dict[str, Any], classes: int, path: str) -> Network:
     try:
         style = Style.from_json(header["style"])
         spec = ClipSpec.from_json(header["clip"])
         network = build(
             header["word"],
-            num_classes=len(header["labels"]),
+            num_classes=classes,
             style=style,
             width=header["width"],
             channels=header["channels"],
@@ -207,7 +226,7 @@ def _check_tensors(file: Any, wanted: dict[str, tuple[int, ...]], path: str) -> 
 
 
 def _check_fit(labels: tuple[str, ...], spec: ClipSpec, classes: int, channels: int) -> None:
-    if len(labels) != classes or len(set(labels)) != len(labels):
+    if labels and (len(labels) != classes or len(set(labels)) != len(labels)):
         raise InputError(
             f"{len(set(labels))} different labels for {classes} classes; one each is needed."
         )

@@ -9,34 +9,17 @@ from __future__ import annotations
 
 import difflib
 import reprlib
+from pathlib import Path
 
 from torch import Tensor, nn
 
 from s3d.errors import InputError
+from s3d.models.blocks import BLOCKS as BLOCKS
 from s3d.models.blocks import Classifier, Head, make_block
 from s3d.models.family import LAYERS, network_word
+from s3d.models.inflate import ImageWeights, inflate_network, read_image_weights
 from s3d.models.layers import Conv, channels_last, make_identity
 from s3d.models.style import PAPER, Style, find_style
-
-BLOCKS = (
-    "conv1a",
-    "pool2a",
-    "conv2b",
-    "conv2c",
-    "pool3a",
-    "mixed3b",
-    "mixed3c",
-    "pool4a",
-    "mixed4b",
-    "mixed4c",
-    "mixed4d",
-    "mixed4e",
-    "mixed4f",
-    "pool5a",
-    "mixed5b",
-    "mixed5c",
-)
-"""Every block whose output can be asked for, in order."""
 
 SMALLEST_PX = 32
 MAX_CLASSES = 1_000_000
@@ -180,18 +163,24 @@ def build(
     network: str = "s3d_g",
     *,
     num_classes: int = 400,
-    style: str | Style = PAPER,
+    style: str | Style | None = None,
     width: float = 1.0,
     channels: int = 3,
+    inflate: str | Path | ImageWeights | None = None,
 ) -> Network:
-    """Build a network of the family with fresh weights.
+    """Build a network of the family, with fresh weights or with inflated ones.
 
     Args:
         network: A name (`i2d`, `i3d_top_4`, `s3d_fast`, ...) or a word of 11 letters.
         num_classes: Classes, at least 1.
-        style: A convention, by name (`s3d.models.style.STYLES`) or as a `Style`.
+        style: A convention, by name (`s3d.models.style.STYLES`) or as a `Style`; None is the
+            paper's, on the grid of the image network where weights are inflated.
         width: Multiplies every layer's channels (at least 16 are kept), 0.01 to 8.
         channels: Channels of a clip: 3 for rgb, 2 for flow.
+        inflate: Weights of an Inception-v1 that was trained on images, from which the network
+            starts: a file of torchvision's GoogLeNet or of slim's Inception-v1, or
+            "googlenet-imagenet", which is downloaded. The head stays fresh, but for as many
+            classes as the images had.
 
     Returns:
         A module on clips (B, channels, T, H, W) that gives logits (B, num_classes).
@@ -211,7 +200,15 @@ def build(
         ("channels", channels, 1, 64),
     ):
         _check_number(name, value, low, high)
-    return Network(network_word(network), num_classes, find_style(style), float(width), channels)
+    word = network_word(network)
+    if inflate is None:
+        chosen = PAPER if style is None else find_style(style)
+        return Network(word, num_classes, chosen, float(width), channels)
+    images = inflate if isinstance(inflate, ImageWeights) else read_image_weights(inflate)
+    chosen = images.style if style is None else find_style(style)
+    started = Network(word, num_classes, chosen, float(width), channels)
+    inflate_network(started, images)
+    return started
 
 
 def _check_number(name: str, value: object, low: float, high: float) -> None:

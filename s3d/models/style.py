@@ -19,7 +19,7 @@ TemporalInit = Literal["random", "identity"]
 GatePlace = Literal["temporal", "branch", "concat", "branch_and_concat"]
 Padding = Literal["symmetric", "symmetric_ceil", "ceil", "same", "static"]
 TimeStrides = Literal["paper", "late", "none"]
-Head = Literal["windows", "global"]
+Head = Literal["windows", "pairs", "global"]
 
 _CHOICES: dict[str, tuple[object, ...]] = {
     "stem": get_args(Stem),
@@ -78,11 +78,11 @@ class Style:
         padding: "symmetric" (k // 2 on both sides; pool5a drops what is odd), "symmetric_ceil"
             (pool5a keeps it, so that shapes are the paper's: 7 becomes 4), "ceil" (the same for
             convolutions; pools with a stride have none and keep what is odd), "same"
-            (TensorFlow's: what is odd goes after), "static" (TensorFlow's as MIL-NCE ported it: by
-            kernel and stride alone).
+            (TensorFlow's: what is odd goes after), "static" (MIL-NCE's: symmetric, but for pools
+            with a stride, whose padding follows from kernel and stride alone).
         fewest_channels: A width below 1 leaves a layer at least as many.
-        head: "windows" averages 2x7x7 windows at stride 1, then classifies each; "global" averages
-            everything first.
+        head: "windows" averages 2x7x7 windows at stride 1, then classifies each; "pairs" the same
+            over two time steps and the whole frame; "global" averages everything first.
         dropout: Share of values dropped before the classifier, in training.
 
     Source: the paper, sections 3 to 5; tensorflow/models slim s3dg.py and official/projects/s3d;

@@ -53,9 +53,11 @@ class Reference:
     def __call__(self, x: Tensor) -> Tensor:
         for name in TRUNK:
             x = self.block(name, x)
+        frames, height, width = x.shape[2:]
         if self.style.head == "windows":
-            frames, height, width = x.shape[2:]
             x = F.avg_pool3d(x, (min(2, frames), min(7, height), min(7, width)), 1)
+        elif self.style.head == "pairs":
+            x = F.avg_pool3d(x, (min(2, frames), height, width), 1)
         else:
             x = F.adaptive_avg_pool3d(x, 1)
         weight = self.state["head.classifier.weight"][:, :, None, None, None]
@@ -173,7 +175,11 @@ class Reference:
         assert tuple(weight.shape[2:]) == tuple(kernel), name
         outputs = [self.outputs(*one) for one in zip(x.shape[2:], kernel, stride, strict=True)]
         # Padded to spare after the end; the values beyond `outputs` are dropped.
-        spare = [(self.before(*one), max(kernel)) for one in zip(x.shape[2:], kernel, stride)]  # noqa: B905
+        half = self.style.padding != "same"
+        spare = [
+            (k // 2 if half else self.before(n, k, s), max(kernel))
+            for n, k, s in zip(x.shape[2:], kernel, stride, strict=True)
+        ]
         x = F.pad(x, [n for pair in reversed(spare) for n in pair])
         y = F.conv3d(x, weight, self.state.get(f"{name}.bias"), stride)
         y = y[:, :, : outputs[0], : outputs[1], : outputs[2]]

@@ -16,6 +16,7 @@ ALL_STYLES = {
     "static": Style(padding="static"),
     "all gates": Style(gate_place="branch_and_concat", temporal_first=True, padding="same"),
     "no strides": Style(time_strides="none", padding="symmetric", last_pool=3, stem="full"),
+    "pairs": Style(head="pairs"),
 }
 WORDS = ("22222222222", "33333333333", "sssssssssss", "sgggggggggg", "wvg3s2g2sw3")
 TRAINED_WORDS = WORDS[3:]

@@ -1,0 +1,1 @@
+"""Weights that others published: their names, their conventions, read into our networks."""
