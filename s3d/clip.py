@@ -90,7 +90,7 @@ class ClipSpec:
     @property
     def value_range(self) -> tuple[float, float]:
         """Return the lowest and highest value a clip made by this contract can hold."""
-        low = min(-m / s for m, s in zip(self.mean, self.std, strict=True))
+        low = min((0 - m) / s for m, s in zip(self.mean, self.std, strict=True))
         high = max((1 - m) / s for m, s in zip(self.mean, self.std, strict=True))
         return low, high
 

@@ -8,6 +8,7 @@ import json
 from s3d.cli.parser import Verbs, add_verb
 from s3d.errors import InputError
 from s3d.models.family import network_word
+from s3d.models.style import STYLES
 
 
 def add(verbs: Verbs) -> None:
@@ -16,9 +17,7 @@ def add(verbs: Verbs) -> None:
     parser.add_argument("network", help="a name or 11-letter word (`s3d list`)")
     parser.add_argument("--frames", type=int, default=64, metavar="N", help="of a clip [64]")
     parser.add_argument("--size", type=int, default=224, metavar="PX", help="of a clip [224]")
-    parser.add_argument(
-        "--style", default="paper", help="paper, slim, torchvision, mil_nce [paper]"
-    )
+    parser.add_argument("--style", default="paper", help=f"{', '.join(STYLES)} [paper]")
     parser.add_argument("--width", type=float, default=1.0, help="multiplier of the channels [1]")
     parser.add_argument("--classes", type=int, default=400, metavar="N", help="classes [400]")
     parser.add_argument("--json", action="store_true", help="print JSON")

@@ -9,13 +9,21 @@ if TYPE_CHECKING:
     from s3d.infer.recognizer import Recognizer
 
 
-def add_model_options(parser: argparse.ArgumentParser) -> None:
+def add_model_options(parser: argparse.ArgumentParser, default: str | None = None) -> None:
     """Add --model and --device.
 
     Args:
         parser: The verb's parser.
+        default: The model where none is named; None makes --model needed.
     """
-    parser.add_argument("--model", required=True, metavar="FILE", help="model.safetensors of a run")
+    shown = f" [{default}]" if default else ""
+    parser.add_argument(
+        "--model",
+        required=default is None,
+        default=default,
+        metavar="MODEL",
+        help=f"model.safetensors of a run, or published weights by name (`s3d list`){shown}",
+    )
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
 
 

@@ -11,6 +11,7 @@ from s3d.cli.parser import Verbs, add_verb
 from s3d.cli.terminal import print_error
 from s3d.errors import InputError
 from s3d.files import show_path
+from s3d.models.published.weights import DEFAULT
 
 if TYPE_CHECKING:
     from s3d.infer.recognizer import Prediction
@@ -22,7 +23,7 @@ def add(verbs: Verbs) -> None:
     """Add the verb and its options."""
     parser = add_verb(verbs, "predict", "label videos", run)
     parser.add_argument("videos", nargs="+", metavar="VIDEO", help="files to label")
-    add_model_options(parser)
+    add_model_options(parser, default=DEFAULT)
     parser.add_argument("--top", type=int, default=5, metavar="N", help="classes to show [5]")
     parser.add_argument("--protocol", default="cover", help="cover, clip, all-frames, 10x3 [cover]")
     parser.add_argument("--reversed", action="store_true", help="play the videos backwards")

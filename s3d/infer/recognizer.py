@@ -16,9 +16,11 @@ from s3d.clip import ClipSpec
 from s3d.data.loader import normalise, run_ahead
 from s3d.data.paths import AnyPath
 from s3d.errors import InputError
+from s3d.infer.contract import check_contract
 from s3d.infer.views import Views, check_protocol, read_views
-from s3d.models.model_file import ModelFile, load_model
+from s3d.models.model_file import ModelFile
 from s3d.models.network import Network
+from s3d.models.open import open_model
 
 Scores = npt.NDArray[np.float32]
 
@@ -64,7 +66,7 @@ class Recognizer:
     Attributes:
         network: The `nn.Module`, in eval mode: `network(clips)` gives logits,
             `network.features(clips, at="mixed5c")` a block's output.
-        labels: Class names, in the order of the logits.
+        labels: Class names, in the order of the logits; none where these are an embedding.
         spec: The clip the network takes.
         metrics: What was measured of it, each with its protocol.
     """
@@ -90,8 +92,9 @@ class Recognizer:
             reverse: Play it backwards.
 
         Raises:
-            InputError: The video cannot be read.
+            InputError: The video cannot be read, or the model has no classes.
         """
+        self._check_has_classes()
         return self._predict(video, read_views(video, self.spec, protocol, reverse))
 
     def predict_each(
@@ -105,8 +108,12 @@ class Recognizer:
 
         Yields:
             A prediction; or for a video that cannot be read the error, and goes on.
+
+        Raises:
+            InputError: There is no such protocol, or the model has no classes.
         """
         check_protocol(protocol)
+        self._check_has_classes()
 
         def read(video: AnyPath) -> Views | InputError:
             try:
@@ -127,6 +134,58 @@ class Recognizer:
         except InputError as error:  # Pieces of a long video are read while it is scored.
             return error
 
+    def score_clips(self, clips: Tensor, check: bool = True) -> Scores:
+        """Score clips that you made yourself.
+
+        Args:
+            clips: (B, C, T, H, W) or (C, T, H, W), float, as `spec` has it; lengths and sizes may
+                differ from it.
+            check: Refuse clips that break the contract. Without, only shapes are checked.
+
+        Returns:
+            (B, K) probabilities; of an embedding (B, K) logits.
+
+        Raises:
+            InputError: The clips are not what the network takes.
+        """
+        batch = clips[None] if clips.ndim == 4 else clips
+        if check:
+            check_contract(batch, self.spec)
+        device = next(self.network.parameters()).device
+        with torch.inference_mode():
+            logits: Tensor = self.network(batch.to(device)).float().cpu()
+        scores: Scores = (logits.softmax(1) if self.labels else logits).numpy()
+        return scores
+
+    def score_frames(self, frames: npt.NDArray[np.uint8]) -> Scores:
+        """Score frames as they come from a camera or a decoder.
+
+        Args:
+            frames: (T, H, W, C) or (B, T, H, W, C), uint8; cropped as you like.
+
+        Returns:
+            As `score_clips`.
+
+        Raises:
+            InputError: They are of another kind or shape.
+        """
+        batch = np.asarray(frames)
+        batch = batch[None] if batch.ndim == 4 else batch
+        if batch.dtype != np.uint8 or batch.ndim != 5 or batch.shape[4] != self.spec.channels:
+            raise InputError(
+                f"frames are {batch.dtype} {np.shape(frames)}; this model takes uint8 "
+                f"(time, height, width, {self.spec.channels}): {self.spec.modality}."
+            )
+        clips = normalise(torch.from_numpy(np.ascontiguousarray(batch)), self.spec)
+        return self.score_clips(clips, check=False)
+
+    def _check_has_classes(self) -> None:
+        if not self.labels:
+            raise InputError(
+                "this model gives an embedding, not classes. Train a head on it with "
+                "`s3d train DATA --init MODEL`, or use network.features."
+            )
+
     def score(self, views: Views) -> Scores:
         """Return the scores (K,) of a video's views."""
         device = next(self.network.parameters()).device
@@ -140,16 +199,18 @@ class Recognizer:
         return _combine(torch.cat(logits), torch.tensor(weights), views.average_logits)
 
 
-def load(path: str | Path) -> Recognizer:
-    """Load a model file.
+def load(model: str | Path) -> Recognizer:
+    """Load a model.
 
     Args:
-        path: A safetensors file that `s3d train` or `save_model` wrote.
+        model: A model file that `s3d train`, `s3d convert` or `save_model` wrote; published
+            weights by name, as "s3d-kinetics400" (`s3d list` shows them), which are downloaded
+            once; or somebody's checkpoint that `s3d convert` reads.
 
     Raises:
-        InputError: The file is missing, damaged or foreign.
+        InputError: There is no such model, or it is damaged or foreign.
     """
-    return Recognizer(load_model(path))
+    return Recognizer(open_model(model))
 
 
 def _parts(piece: npt.NDArray[np.uint8]) -> list[npt.NDArray[np.uint8]]:

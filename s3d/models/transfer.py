@@ -162,7 +162,7 @@ def _request(transfer: Transfer) -> None:
     have = size_of(transfer.part) if can_resume else 0
     if have and have == note["total"]:
         return  # Killed between its last byte and its renaming.
-    headers = {"User-Agent": f"s3d/{__version__}", "Accept-Encoding": "identity"}
+    headers = {"User-Agent": f"s3d/{__version__}"}
     if have:
         headers["Range"] = f"bytes={have}-"
         if note["validator"]:
