@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import re
 import resource
@@ -243,7 +244,7 @@ def test_a_weak_tag_is_not_relied_on(
 
     server.script = [weak, cut(SIZE, etag="")]
     assert fetch_file(remote_at(server)).read_bytes() == CONTENT
-    assert (server.requests[1][1].get("If-Range") or "None").startswith(condition or "None")
+    assert server.requests[1][1].get("If-Range", "none").startswith(condition or "none")
     assert server.ranges()[1] == f"bytes={HALF}-"
 
 
@@ -259,6 +260,14 @@ def test_a_refusal_is_one_line(server: Server, home: Path, code: int) -> None:
     assert str(home / "net.pt") in text
     assert "S3D_MIRROR" in text
     assert len(server.requests) == 1
+
+
+def test_a_rest_is_not_asked_for_twice_where_there_is_none(server: Server, home: Path) -> None:
+    remote = remote_at(server)
+    leave_part(home, remote, CONTENT[:3000])
+    server.script = [status(204)]
+    assert "the server answers 204, not 200" in refusal(remote)
+    assert server.ranges() == ["bytes=3000-"]
 
 
 @pytest.mark.parametrize("code", [500, 503, 429])
@@ -300,6 +309,13 @@ def test_an_endless_body_is_left(
     assert "are kept" not in text
 
 
+def test_nonsense_is_cut_short(server: Server) -> None:
+    server.script = [lambda handler: handler.wfile.write(b"nonsense" * 1000) and None] * 9
+    text = refusal(remote_at(server))
+    assert "the connection was cut: nonsense" in text
+    assert len(text) < 1000
+
+
 def test_nothing_is_taken_beyond_what_was_announced(server: Server) -> None:
     def more(handler: Handler) -> None:
         handler.start(200, {"Content-Length": SIZE})
@@ -307,6 +323,11 @@ def test_nothing_is_taken_beyond_what_was_announced(server: Server) -> None:
 
     server.script = [more]
     assert fetch_file(remote_at(server)).read_bytes() == CONTENT
+
+
+def test_one_byte_too_many_is_one_too_many(server: Server) -> None:
+    server.script = [body(CONTENT + b"1")]
+    assert f"sends more than {SIZE} bytes" in refusal(remote_at(server, size_bytes=SIZE))
 
 
 @pytest.mark.parametrize("size_bytes", [None, SIZE])
@@ -348,6 +369,11 @@ def test_a_web_page_is_not_a_file(server: Server) -> None:
     assert "sends a web page, not the file" in refusal(remote_at(server, ""))
 
 
+def test_a_digest_knows_better_than_a_header(server: Server) -> None:
+    server.script = [whole(Content_Type="text/html")]
+    assert fetch_file(remote_at(server)).read_bytes() == CONTENT
+
+
 # Disks
 
 
@@ -374,6 +400,15 @@ def test_what_fitted_on_the_disk_is_kept(server: Server, home: Path) -> None:
     assert part(home).read_bytes() == CONTENT[:HALF]
     assert fetch_file(remote).read_bytes() == CONTENT
     assert server.ranges() == [None, f"bytes={HALF}-"]
+
+
+def test_a_disk_may_take_less_than_it_is_given(tmp_path: Path) -> None:
+    disk = io.BytesIO()
+    slow: Any = SimpleNamespace(write=lambda data: disk.write(data[:999]))
+    response: Any = io.BytesIO(CONTENT)
+    job = transfer.Transfer("", tmp_path, SIZE, False, lambda *at: None)
+    transfer._receive(job, response, slow, 0, SIZE)
+    assert disk.getvalue() == CONTENT
 
 
 @pytest.mark.parametrize(("have", "free"), [(0, SIZE - 1), (HALF, SIZE - HALF - 1)])
