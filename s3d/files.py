@@ -31,7 +31,7 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
     beside = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         write(beside)
-        with beside.open("rb") as file:
+        with beside.open("rb+") as file:  # Windows flushes only what may be written
             os.fsync(file.fileno())
         beside.replace(path)
     except BaseException as error:

@@ -6,40 +6,31 @@ place) alone, not from threads or time: a run that was killed goes on exactly wh
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from s3d.clip import ClipSpec
+from s3d.data.clips import Augmentation, Tone, draw_clip, draw_view, read_clip
 from s3d.data.decode import Frames
-from s3d.data.sample import clip_indices, random_start
+from s3d.data.feature_store import Features, FeatureStore
+from s3d.data.sample import Indices
 from s3d.data.store import FrameStore
-from s3d.data.transform import crop_at
 from s3d.errors import InputError
 
-Indices = npt.NDArray[np.int64]
 Job = TypeVar("Job")
 Result = TypeVar("Result")
-
-
-@dataclass(frozen=True)
-class Augmentation:
-    """Say how training clips may be changed; nothing here can change what an action is.
-
-    Attributes:
-        jitter: Largest change of brightness and contrast, as a share; the same for all frames.
-        flip: Mirror half of the clips left to right. Left is not right, so only where asked.
-    """
-
-    jitter: float = 0.2
-    flip: bool = False
+Item = TypeVar("Item")
+Made = TypeVar("Made")
+BATCHES_AHEAD = 3
+Failures = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)
@@ -67,7 +58,87 @@ class Batch:
         return normalise(self.frames.to(device), spec, self.tones.to(device))
 
 
-class ClipLoader:
+@dataclass(frozen=True)
+class FeatureBatch:
+    """Hold one batch of features in the place of clips.
+
+    Attributes:
+        features: (B, C, T, H, W) float32, channels-last in memory.
+        labels: (B,) class numbers.
+        failures: As in `Batch`.
+    """
+
+    features: Tensor
+    labels: Tensor
+    failures: tuple[tuple[str, str], ...]
+
+
+class Loader(ABC, Generic[Item, Made]):
+    """Draw which videos a batch holds; what is read of each is for others to say."""
+
+    def __init__(
+        self, paths: Sequence[str], labels: Sequence[int], batch: int, seed: int, balance: bool
+    ) -> None:
+        """Set up; nothing is read yet.
+
+        Args:
+            paths: Of the videos, to name those that fail.
+            labels: Class number of each video; -1 keeps one out.
+            batch: Clips in a batch.
+            seed: Decides everything random.
+            balance: Draw every class equally often.
+        """
+        self.paths, self.batch, self.seed, self.balance = paths, batch, seed, balance
+        self.labels: Indices = np.asarray(labels, np.int64)
+        self.threads, self.ahead = 1, BATCHES_AHEAD
+
+    @property
+    def steps(self) -> int:
+        """Return the batches of one epoch."""
+        return max(1, round(int((self.labels >= 0).sum()) / self.batch))
+
+    def batches(self, epoch: int, first: int = 0) -> Iterator[Made]:
+        """Yield the batches of an epoch from step `first` on."""
+        order = draw_order(self.labels, (self.seed, epoch), self.balance)
+        order = np.resize(order, self.steps * self.batch)
+        parts = [order[s * self.batch : (s + 1) * self.batch] for s in range(first, self.steps)]
+        places = [(epoch, s) for s in range(first, self.steps)]
+        jobs = [(part, *place) for part, place in zip(parts, places, strict=True)]
+        yield from run_ahead(self._make, jobs, self.threads, self.ahead)
+
+    @abstractmethod
+    def _read(self, video: int, rng: np.random.Generator) -> Item:
+        """Return one clip of a video; InputError where it cannot be read."""
+
+    @abstractmethod
+    def _join(self, items: list[Item], labels: Tensor, failures: Failures) -> Made:
+        """Return the batch of some clips."""
+
+    def _make(self, job: tuple[Indices, int, int]) -> Made:
+        videos, epoch, step = job
+        items, labels, failures = list[Item](), list[int](), list[tuple[str, str]]()
+        for place, video in enumerate(videos):
+            rng = np.random.default_rng((self.seed, epoch, step, place))
+            item, used = self._read_some(int(video), rng, failures)
+            items.append(item)
+            labels.append(int(self.labels[used]))
+        return self._join(items, torch.tensor(labels), tuple(failures))
+
+    def _read_some(
+        self, video: int, rng: np.random.Generator, failures: list[tuple[str, str]]
+    ) -> tuple[Item, int]:
+        """Read a clip of a video, or of another of its class where the file fails."""
+        others = np.flatnonzero(self.labels == self.labels[video])
+        others = rng.permutation(others)
+        for candidate in (video, *others[others != video]):
+            try:
+                return self._read(int(candidate), rng), int(candidate)
+            except InputError as error:
+                failures.append((self.paths[candidate], str(error)))
+        raise InputError(f"not one video of a class can be read: {failures[-1][1]}")
+
+
+class ClipLoader(Loader[tuple[Frames, Tone], Batch]):
     """Make batches of random clips from a store."""
 
     def __init__(
@@ -78,9 +149,9 @@ class ClipLoader:
         seed: int,
         augmentation: Augmentation,
         *,
+        views: int = 0,
         balance: bool = True,
-        threads: int = 2,
-        ahead: int = 3,
+        threads: int = 1,
     ) -> None:
         """Set up; nothing is read yet.
 
@@ -90,76 +161,63 @@ class ClipLoader:
             batch: Clips in a batch.
             seed: Decides everything random.
             augmentation: How clips are changed.
+            views: Different clips of a video; 0 makes a new one each time.
             balance: Draw every class equally often.
             threads: Batches made at a time.
-            ahead: Batches kept ready.
         """
-        self.store, self.batch, self.seed = store, batch, seed
-        self.labels = np.asarray(labels, np.int64)
-        self.augmentation, self.balance = augmentation, balance
-        self.threads, self.ahead = threads, ahead
+        paths = [info.path for info in store.infos]
+        super().__init__(paths, labels, batch, seed, balance)
+        self.store, self.augmentation, self.views = store, augmentation, views
+        self.threads = threads
 
-    @property
-    def steps(self) -> int:
-        """Return the batches of one epoch."""
-        return max(1, round(int((self.labels >= 0).sum()) / self.batch))
+    def _read(self, video: int, rng: np.random.Generator) -> tuple[Frames, Tone]:
+        if self.views:
+            view = int(rng.integers(self.views))
+            draw = draw_view(self.store, video, self.augmentation, self.seed, view)
+        else:
+            draw = draw_clip(self.store, video, self.augmentation, rng)
+        return read_clip(self.store, video, draw), draw.tone
 
-    def batches(self, epoch: int, first: int = 0) -> Iterator[Batch]:
-        """Yield the batches of an epoch from step `first` on."""
-        order = draw_order(self.labels, (self.seed, epoch), self.balance)
-        order = np.resize(order, self.steps * self.batch)
-        parts = [order[s * self.batch : (s + 1) * self.batch] for s in range(first, self.steps)]
-        places = [(epoch, s) for s in range(first, self.steps)]
-        jobs = [(part, *place) for part, place in zip(parts, places, strict=True)]
-        yield from run_ahead(self._make, jobs, self.threads, self.ahead)
+    def _join(self, items: list[tuple[Frames, Tone]], labels: Tensor, failures: Failures) -> Batch:
+        frames = np.stack([frames for frames, _ in items])
+        tones = np.array([tone for _, tone in items], np.float32)
+        return Batch(torch.from_numpy(frames), torch.from_numpy(tones), labels, failures)
 
-    def _make(self, job: tuple[Indices, int, int]) -> Batch:
-        videos, epoch, step = job
-        spec = self.store.spec
-        frames = np.empty((len(videos), spec.frames, *spec.size_px, 3), np.uint8)
-        labels, failures = [], list[tuple[str, str]]()
-        rngs = [np.random.default_rng((self.seed, epoch, step, i)) for i in range(len(videos))]
-        for place, (video, rng) in enumerate(zip(videos, rngs, strict=True)):
-            used = self._fill(frames[place], int(video), rng, failures)
-            labels.append(self.labels[used])
-        tones = np.array([self._tone(rng) for rng in rngs], np.float32)
-        return Batch(
-            torch.from_numpy(frames),
-            torch.from_numpy(tones),
-            torch.from_numpy(np.array(labels)),
-            tuple(failures),
-        )
 
-    def _fill(
+class FeatureLoader(Loader[Features, FeatureBatch]):
+    """Make batches of the features of the very clips that `ClipLoader` would draw."""
+
+    def __init__(
         self,
-        into: Frames,
-        video: int,
-        rng: np.random.Generator,
-        failures: list[tuple[str, str]],
-    ) -> int:
-        """Read a clip of a video, or of another of its class where the file fails."""
-        others = np.flatnonzero(self.labels == self.labels[video])
-        others = rng.permutation(others)
-        for candidate in (video, *others[others != video]):
-            try:
-                into[:] = self._read(int(candidate), rng)
-                return int(candidate)
-            except InputError as error:
-                failures.append((self.store.infos[candidate].path, str(error)))
-        raise InputError(f"not one video of a class can be read: {failures[-1][1]}")
+        store: FeatureStore,
+        labels: Sequence[int],
+        batch: int,
+        seed: int,
+        *,
+        balance: bool = True,
+    ) -> None:
+        """Set up; nothing is read yet.
 
-    def _read(self, video: int, rng: np.random.Generator) -> Frames:
-        spec, info = self.store.spec, self.store.infos[video]
-        frames = self.store.read(video, clip_indices(info, spec, random_start(info, spec, rng)))
-        height, width = spec.size_px
-        top = int(rng.integers(frames.shape[1] - height + 1))
-        left = int(rng.integers(frames.shape[2] - width + 1))
-        frames = crop_at(frames, top, left, spec.size_px)
-        return frames[:, :, ::-1] if self.augmentation.flip and rng.random() < 0.5 else frames
+        Args:
+            store: The features.
+            labels: Class number of each video; -1 keeps one out.
+            batch: Clips in a batch.
+            seed: Decides everything random.
+            balance: Draw every class equally often.
+        """
+        super().__init__(store.paths, labels, batch, seed, balance)
+        self.store = store
 
-    def _tone(self, rng: np.random.Generator) -> tuple[float, float]:
-        jitter = self.augmentation.jitter
-        return 1 + rng.uniform(-jitter, jitter), rng.uniform(-jitter, jitter)
+    def _read(self, video: int, rng: np.random.Generator) -> Features:
+        return self.store.read(video, int(rng.integers(self.store.views)))
+
+    def _join(self, items: list[Features], labels: Tensor, failures: Failures) -> FeatureBatch:
+        return FeatureBatch(join_features(items), labels, failures)
+
+
+def join_features(features: Sequence[Features]) -> Tensor:
+    """Return features (T, H, W, C) each as one (B, C, T, H, W), channels-last in memory."""
+    return torch.from_numpy(np.stack(features)).permute(0, 4, 1, 2, 3)
 
 
 def draw_order(labels: Indices, seed: tuple[int, ...], balance: bool) -> Indices:

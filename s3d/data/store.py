@@ -124,7 +124,7 @@ class FrameStore:
         counts = self._take_up(data, index)
         if counts is None:
             counts = self._decode_all(data, threads, progress)
-            write_json(index, {"key": self._key(), "frames": counts})
+            write_json(index, {"key": self.fingerprint(), "frames": counts})
         self._offsets = []
         total = 0
         for video, count in enumerate(counts):
@@ -136,11 +136,19 @@ class FrameStore:
             self._kept = np.memmap(data, np.uint8, "r", shape=(total,))
         return [video for video, count in enumerate(counts) if count == 0]
 
+    def fingerprint(self) -> str:
+        """Return a name for these very files at these sizes; a changed file changes it."""
+        facts = [
+            (os.fspath(Path(info.path).absolute()), _stamp(info.path), info.frames, *size)
+            for info, size in zip(self.infos, self.sizes, strict=True)
+        ]
+        return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+
     def _take_up(self, data: Path, index: Path) -> list[int] | None:
         try:
             found = json.loads(index.read_text())
             counts = [int(n) for n in found["frames"]]
-            if found["key"] != self._key() or len(counts) != len(self.infos):
+            if found["key"] != self.fingerprint() or len(counts) != len(self.infos):
                 return None
             sizes = [n * h * w * 3 for n, (h, w) in zip(counts, self.sizes, strict=True)]
             return counts if data.stat().st_size == sum(sizes) else None
@@ -181,13 +189,6 @@ class FrameStore:
     def _bytes_of(self, video: int) -> int:
         height, width = self.sizes[video]
         return self.infos[video].frames * height * width * 3
-
-    def _key(self) -> str:
-        facts = [
-            (os.fspath(Path(info.path).absolute()), _stamp(info.path), info.frames, *size)
-            for info, size in zip(self.infos, self.sizes, strict=True)
-        ]
-        return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
 
 def _probe(video: Video) -> VideoInfo | str:

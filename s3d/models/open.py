@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -43,13 +44,26 @@ def open_model(name: str | Path) -> ModelFile:
     raise _nothing(name)
 
 
+@dataclass(frozen=True)
+class InitModel:
+    """Hold what a training run starts from.
+
+    Attributes:
+        model: The model.
+        is_of_images: It was trained on images and inflated; no clip is its own.
+    """
+
+    model: ModelFile
+    is_of_images: bool
+
+
 def open_start(
     init: str,
     network: str | None = None,
     width: float | None = None,
     style: str | Style | None = None,
-) -> ModelFile:
-    """Return the model that a training run starts from.
+) -> InitModel:
+    """Return what a training run starts from.
 
     Args:
         init: What `open_model` takes, or weights of images by name or file.
@@ -62,12 +76,13 @@ def open_start(
     """
     images = _find_images(init)
     if images is None:
-        return open_model(init)
+        return InitModel(open_model(init), is_of_images=False)
     # The same head and gates each time: an interrupted run begins with the same network again.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         inflated = build(network or "s3d", style=style, width=width or 1.0, inflate=images)
-    return ModelFile(inflated.eval(), (), ClipSpec(), source=f"inflated from {images.title}")
+    source = f"inflated from {images.title}"
+    return InitModel(ModelFile(inflated.eval(), (), ClipSpec(), source=source), is_of_images=True)
 
 
 def _find_images(init: str) -> ImageWeights | None:

@@ -33,8 +33,18 @@ class TrainConfig:
     data: str = _option("", "folder DIR/<class>/*.* or CSV with path,label[,group][,split]")
     out: str = _option("", "folder of the run; an interrupted run in it goes on", metavar="RUN")
 
+    init: str | None = _option(
+        None, "start from: a model file, named weights or image weights", metavar="MODEL"
+    )
+    freeze_until: str | None = _option(
+        None, "blocks up to and with this one stay as they are", metavar="BLOCK"
+    )
+    views: int | None = _option(
+        None, "different clips of a video that training sees; 0: new ones at every step"
+    )
+
     network: str | None = _option(None, "network or 11-letter word (`s3d list`)")
-    style: str = _option("paper", "convention: paper, slim, torchvision, mil_nce")
+    style: str | None = _option(None, "convention: paper, slim, torchvision, mil_nce")
     width: float | None = _option(None, "multiplier of the channels")
 
     frames: int | None = _option(None, "frames in a clip")
@@ -62,7 +72,9 @@ class TrainConfig:
 
     val_share: float = _option(0.2, "share held out for validation, by whole sources")
     max_failed: float = _option(0.1, "stop if a larger share of the files cannot be read")
-    cache_gb: float = _option(8.0, "decode all frames once if they fit this many GB; 0 is off")
+    cache_gb: float = _option(
+        8.0, "keep decoded frames, or frozen features, if they fit this many GB"
+    )
     seed: int = _option(0, "decides everything random")
     device: str = _option("auto", "auto, cpu or cuda", choices=DEVICES)
     threads: int | None = _option(None, "threads that decode (the machine's cores)")
@@ -78,6 +90,11 @@ class TrainConfig:
             value = getattr(self, option.name)
             if choices and value is not None and value not in choices:
                 raise InputError(f"{option.name} is {value!r}; it is one of {', '.join(choices)}.")
+        if self.freeze_until is not None and self.init is None:
+            raise InputError(
+                f"--freeze-until {self.freeze_until} keeps weights that nothing has trained; "
+                "name a model to start from with --init."
+            )
 
     def to_json(self) -> dict[str, Any]:
         """Return the options as plain JSON values."""
@@ -85,6 +102,7 @@ class TrainConfig:
 
 
 _RANGES: tuple[tuple[str, float, float], ...] = (
+    ("views", 0, 10_000),
     ("width", 0.01, 8),
     ("frames", 1, 4096),
     ("rate_fps", 0.01, 1000),

@@ -10,23 +10,26 @@ from dataclasses import asdict, replace
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from s3d.data.loader import Augmentation, Batch, ClipLoader
+from s3d.data.clips import Augmentation
+from s3d.data.feature_store import FeatureStore
+from s3d.data.loader import Batch, ClipLoader, FeatureBatch, FeatureLoader
 from s3d.data.store import FrameStore
 from s3d.errors import InputError
 from s3d.files import write_text
 from s3d.models.device import choose_device
 from s3d.models.model_file import ModelFile, load_model, save_model
 from s3d.models.network import Network, build
-from s3d.models.style import find_style
+from s3d.train.begin import load_weights
 from s3d.train.display import Display
-from s3d.train.optimise import compute_loss, learning_rate, make_optimizer
+from s3d.train.optimise import compute_loss, learning_rate, make_optimizer, mixed_precision
 from s3d.train.plan import count_cores
 from s3d.train.report import Epoch
 from s3d.train.run import Run
 from s3d.train.state import AveragedWeights, load_state, save_state
-from s3d.train.validate import Validation, validate
+from s3d.train.trunk import Trunk
+from s3d.train.validate import Kept, Validation, validate
 
 MOST_VALIDATIONS = 40
 
@@ -35,30 +38,43 @@ class Trainer:
     """Train one run from where it stands to its end."""
 
     def __init__(self, run: Run, store: FrameStore, numbers: list[int], display: Display) -> None:
-        """Build network, optimizer and loader, and take up the state there is.
+        """Build network, optimizer and loader, and take up the state, or the start, there is.
 
         Args:
             run: What to do.
             store: The training videos, then the validation videos.
             numbers: Class number of each; -1 for one that must not be used.
             display: Shows how it goes.
+
+        Raises:
+            InputError: The state, or the model to start from, does not fit the run.
         """
         config, plan = run.config, run.plan
         self.run, self.store, self.display = run, store, display
         self.device = choose_device(config.device)
         torch.manual_seed(config.seed)
         self.network = _build_network(run).to(self.device).train()
-        self.optimizer = make_optimizer(self.network, config, plan.lr)
-        self.average = AveragedWeights(self.network, config.ema) if config.ema else None
+        self.trunk = Trunk(self.network, config.freeze_until) if config.freeze_until else None
+        self.trained: nn.Module = self.trunk.tail if self.trunk else self.network
+        self.kept: Kept | None = None
+        state = load_state(run.state_path)
+        if state is None and plan.start:
+            load_weights(plan.start, config, self.network, str(run.folder))
+        if self.trunk:
+            self.trunk.train()
+        self.optimizer = make_optimizer(self.trained, config, plan.lr)
+        self.average = AveragedWeights(self.trained, config.ema) if config.ema else None
         split = len(run.train)
         self.val = [i for i in range(split, len(numbers)) if numbers[i] >= 0]
         self.val_labels = [numbers[i] for i in self.val]
-        self.loader = ClipLoader(
+        self.labels = [*numbers[:split], *[-1] * (len(numbers) - split)]
+        self.loader: ClipLoader | FeatureLoader = ClipLoader(
             store,
-            [*numbers[:split], *[-1] * (len(numbers) - split)],
+            self.labels,
             config.batch,
             config.seed,
             Augmentation(config.jitter, config.flip),
+            views=plan.views,
             balance=config.balance,
             # Frames at hand are copied faster by one thread; decoding is what takes many.
             threads=1 if store.is_kept else config.threads or count_cores(),
@@ -71,7 +87,17 @@ class Trainer:
         self.best: dict[str, float] = {}
         self.failures: dict[str, str] = {}
         self.saved = time.monotonic()
-        self._take_up()
+        if state is not None:
+            self._take_up(state)
+
+    def use(self, features: FeatureStore) -> None:
+        """Take the features of the frozen blocks from where they are kept, from now on."""
+        assert self.trunk is not None
+        config = self.run.config
+        self.kept = Kept(features, self.trunk)
+        self.loader = FeatureLoader(
+            features, self.labels, config.batch, config.seed, balance=config.balance
+        )
 
     def train(self) -> None:
         """Train to the end; a state is saved at least every `checkpoint_seconds`.
@@ -103,7 +129,7 @@ class Trainer:
                 self._save()
                 self.saved = time.monotonic()
 
-    def _take_step(self, batch: Batch) -> None:
+    def _take_step(self, batch: Batch | FeatureBatch) -> None:
         begin = time.perf_counter()
         config, seed = self.run.config, (self.run.config.seed, self.step)
         rate = learning_rate(config, self.run.plan.lr, self.step, self.steps)
@@ -111,21 +137,28 @@ class Trainer:
             group["lr"] = rate
         # Dropout follows from the step alone, so that a resumed run drops the same values.
         torch.manual_seed(config.seed * 1_000_003 + self.step)
-        clips = batch.clips(self.run.plan.spec, self.device)
-        labels = batch.labels.to(self.device)
-        with _mixed_precision(self.device):
-            loss, logits = compute_loss(self.network, clips, labels, config, seed)
+        inputs, labels = self._inputs(batch), batch.labels.to(self.device)
+        classify = self.trunk.classify if self.trunk else self.network
+        with mixed_precision(self.device):
+            loss, logits = compute_loss(classify, inputs, labels, config, seed)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
         if self.average:
-            self.average.update(self.network, self.step)
+            self.average.update(self.trained, self.step)
         self._note_failures(batch.failures)
         self.step += 1
         right = float((logits.argmax(1) == labels).sum())
         seconds = time.perf_counter() - begin
         self._count(float(loss.detach()), right, len(labels), seconds)
         self.display.step(self.sums[0] / self.sums[2], self.sums[1] / self.sums[2])
+
+    def _inputs(self, batch: Batch | FeatureBatch) -> Tensor:
+        """Return clips, or features where blocks are frozen, on the device."""
+        if isinstance(batch, FeatureBatch):
+            return batch.features.to(self.device)
+        clips = batch.clips(self.run.plan.spec, self.device)
+        return self.trunk.features(clips) if self.trunk else clips
 
     def _count(self, loss: float, right: float, clips: int, seconds: float) -> None:
         if not loss < float("inf"):
@@ -175,7 +208,7 @@ class Trainer:
 
     def _validate(self) -> Validation:
         with self._averaged():
-            outcome = validate(self.network, self.store, self.val, self.val_labels)
+            outcome = validate(self.network, self.store, self.val, self.val_labels, self.kept)
         self._note_failures(outcome.failures)
         return outcome
 
@@ -188,13 +221,18 @@ class Trainer:
             self._keep(record, [{"metric": "top1", "value": outcome.top1, "protocol": protocol}])
 
     def _keep(self, record: Epoch, metrics: list[dict[str, Any]]) -> None:
-        labels, source = self.run.labels, f"s3d train, epoch {record.epoch}"
+        plan, source, licence = self.run.plan, f"s3d train, epoch {record.epoch}", ""
+        if plan.start:
+            source += f", from {plan.start.source or plan.start.init}"
+            licence = plan.start.licence
         with self._averaged():
-            model = ModelFile(self.network, labels, self.run.plan.spec, tuple(metrics), source)
+            model = ModelFile(
+                self.network, self.run.labels, plan.spec, tuple(metrics), source, licence
+            )
             save_model(self.run.model_path, model)
 
     def _averaged(self) -> AbstractContextManager[None]:
-        return _Swapped(self.average, self.network) if self.average else nullcontext()
+        return _Swapped(self.average, self.trained) if self.average else nullcontext()
 
     def _write_history(self) -> None:
         lines = [json.dumps(asdict(epoch)) for epoch in self.history]
@@ -213,10 +251,7 @@ class Trainer:
         }
         save_state(self.run.state_path, state)
 
-    def _take_up(self) -> None:
-        state = load_state(self.run.state_path)
-        if state is None:
-            return
+    def _take_up(self, state: dict[str, Any]) -> None:
         try:
             self.network.load_state_dict(state["network"])
             self.optimizer.load_state_dict(state["optimizer"])
@@ -246,14 +281,9 @@ class _Swapped(AbstractContextManager[None]):
         self.average.swap(self.network)
 
 
-def _mixed_precision(device: str) -> AbstractContextManager[Any]:
-    # bfloat16 is tens of times slower on most CPUs.
-    return torch.autocast("cuda", torch.bfloat16) if device == "cuda" else nullcontext()
-
-
 def _build_network(run: Run) -> Network:
     config, plan = run.config, run.plan
-    style = find_style(config.style)
+    style = plan.style
     if config.dropout is not None:
         style = replace(style, dropout=float(config.dropout))
     network = build(

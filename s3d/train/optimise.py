@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,7 +20,7 @@ STEPS_DOWN = (0.75, 0.875)
 
 
 def make_optimizer(network: nn.Module, config: TrainConfig, lr: float) -> torch.optim.Optimizer:
-    """Return the optimizer; norms and biases do not decay."""
+    """Return the optimizer of what is trained; norms and biases do not decay."""
     kernels = [p for p in network.parameters() if p.ndim > 1]
     others = [p for p in network.parameters() if p.ndim <= 1]
     groups = [
@@ -47,26 +50,35 @@ def learning_rate(config: TrainConfig, peak: float, step: int, steps: int) -> fl
     return peak * 0.5 * (1 + math.cos(math.pi * done))
 
 
+def mixed_precision(device: str) -> AbstractContextManager[Any]:
+    """Return what computes in bfloat16 on a GPU; on most CPUs that is tens of times slower."""
+    return torch.autocast("cuda", torch.bfloat16) if device == "cuda" else nullcontext()
+
+
 def compute_loss(
-    network: nn.Module, clips: Tensor, labels: Tensor, config: TrainConfig, seed: tuple[int, ...]
+    classify: Callable[[Tensor], Tensor],
+    clips: Tensor,
+    labels: Tensor,
+    config: TrainConfig,
+    seed: tuple[int, ...],
 ) -> tuple[Tensor, Tensor]:
     """Return the loss of a batch and its logits.
 
     Args:
-        network: In training mode.
-        clips: (B, C, T, H, W).
+        classify: The network in training mode, or what is trained of it.
+        clips: (B, C, T, H, W), or their features.
         labels: (B,).
         config: Gives label smoothing and mixup.
         seed: Decides how clips are mixed.
     """
     smoothing = config.label_smoothing
     if not config.mixup:
-        logits = network(clips)
+        logits = classify(clips)
         return F.cross_entropy(logits, labels, label_smoothing=smoothing), logits
     rng = np.random.default_rng(seed)
     share = float(rng.beta(config.mixup, config.mixup))
     partner = torch.from_numpy(rng.permutation(len(clips))).to(clips.device)
-    logits = network(clips.lerp(clips[partner], 1 - share))
+    logits = classify(clips.lerp(clips[partner], 1 - share))
     own = F.cross_entropy(logits, labels, label_smoothing=smoothing)
     other = F.cross_entropy(logits, labels[partner], label_smoothing=smoothing)
     return share * own + (1 - share) * other, logits

@@ -16,9 +16,12 @@ from s3d.data.store import Opened, Progress, open_videos
 from s3d.data.videos import Video, VideoList, list_videos, split_videos
 from s3d.errors import InputError
 from s3d.models.family import network_word
+from s3d.models.open import InitModel
 from s3d.models.style import find_style
+from s3d.train.begin import make_start, read_init
 from s3d.train.config import TrainConfig
-from s3d.train.plan import Machine, make_plan
+from s3d.train.features import choose_views
+from s3d.train.plan import Machine, Plan, make_plan
 from s3d.train.run import Run, check_writable
 
 SIGNATURE_PX = (32, 32)
@@ -38,6 +41,7 @@ def prepare_run(config: TrainConfig, machine: Machine, stage: Callable[[str], Pr
         InputError: The data cannot be trained on.
     """
     _check_options(config)
+    init = read_init(config)
     threads = config.threads or machine.cores
     listed = list_videos(config.data)
     usable = [video for video in listed.videos if video.split != "test"]
@@ -54,13 +58,31 @@ def prepare_run(config: TrainConfig, machine: Machine, stage: Callable[[str], Pr
     _check_classes(train, listed)
     chosen = {video.path for video in train}
     infos = [i for v, i in zip(videos, opened.infos, strict=True) if v.path in chosen]
-    plan = make_plan(config, infos, machine)
+    plan = make_plan(config, infos, machine, init)
+    plan = _plan_start(config, plan, init, labels, (len(train), len(val)))
     return Run(Path(config.out), config, plan, labels, train, val, failures, tuple(notes))
+
+
+def _plan_start(
+    config: TrainConfig,
+    plan: Plan,
+    init: InitModel | None,
+    labels: tuple[str, ...],
+    counts: tuple[int, int],
+) -> Plan:
+    """Add to a plan what is taken of a model, and how often its features are computed."""
+    views, reason = choose_views(config, plan, *counts)
+    plan = replace(plan, views=views, reasons=(*plan.reasons, *([reason] if reason else [])))
+    if init is None:
+        return plan
+    start, lines = make_start(config, init.model, labels)
+    return replace(plan, start=start, reasons=(*lines, *plan.reasons))
 
 
 def _check_options(config: TrainConfig) -> None:
     """Refuse at once what would be refused after all videos were opened."""
-    find_style(config.style)
+    if config.style is not None:
+        find_style(config.style)
     if config.network is not None:
         network_word(config.network)
     check_writable(Path(config.out))

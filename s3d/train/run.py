@@ -5,7 +5,7 @@ state.ckpt         all that a killed run needs to go on
 history.jsonl      one line an epoch
 model.safetensors  the best model so far
 report.html, .png  at the end
-cache/             decoded frames, removed at the end
+cache/             decoded frames or frozen features, removed at the end
 """
 
 from __future__ import annotations
@@ -62,6 +62,11 @@ class Run:
     def model_path(self) -> Path:
         """Return where the best model is kept."""
         return self.folder / "model.safetensors"
+
+    @property
+    def cache_path(self) -> Path:
+        """Return the folder of decoded frames or features."""
+        return self.folder / "cache"
 
     @property
     def is_finished(self) -> bool:

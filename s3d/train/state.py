@@ -18,7 +18,7 @@ from s3d.files import write_bytes
 
 
 class AveragedWeights:
-    """The exponential moving average of a network's weights and statistics."""
+    """The exponential moving average of the weights and statistics of what is trained."""
 
     def __init__(self, network: nn.Module, decay: float) -> None:
         self.decay = decay

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from s3d.data.clips import read_centre
 from s3d.data.decode import Frames
 from s3d.data.store import FrameStore, open_videos
 from s3d.data.videos import Video
@@ -18,18 +19,19 @@ from s3d.evaluate.metrics import confusion_matrix
 from s3d.models.cost import count_cost
 from s3d.models.device import choose_device
 from s3d.models.family import network_name
+from s3d.train.begin import style_name
 from s3d.train.config import TrainConfig
 from s3d.train.display import Display
+from s3d.train.features import can_keep_features, keep_features
 from s3d.train.loop import Trainer
 from s3d.train.plan import Machine, count_cores
 from s3d.train.prepare import prepare_run
 from s3d.train.report import Example, RunReport, write_report
 from s3d.train.run import Run, find_run, remove_parts, start_run
-from s3d.train.validate import Validation, read_centre
+from s3d.train.validate import Validation
 
 WORST_CLIPS = 12
 THUMBNAILS = 6
-FRAMES_KEPT = "cache"
 
 
 def train(config: TrainConfig, quiet: bool = False) -> Path:
@@ -50,7 +52,7 @@ def train(config: TrainConfig, quiet: bool = False) -> Path:
     run = find_run(config)
     if run is not None and run.is_finished:
         Display(quiet).say(f"{run.folder}: this run is finished; its model is {run.model_path}")
-        shutil.rmtree(run.folder / FRAMES_KEPT, ignore_errors=True)
+        shutil.rmtree(run.cache_path, ignore_errors=True)
         return run.model_path
     machine = Machine(choose_device(config.device), count_cores())
     display = Display(quiet)
@@ -59,16 +61,41 @@ def train(config: TrainConfig, quiet: bool = False) -> Path:
         start_run(run)
     remove_parts(run.folder)
     _say_plan(run, machine, display)
-    store, numbers = _open_store(run, machine, display)
-    trainer = Trainer(run, store, numbers, display)
+    trainer = open_trainer(run, machine, display)
     if trainer.step:
         display.say(f"goes on at step {trainer.step} of {trainer.steps}")
     display.log_to(run.folder / "tensorboard", trainer.step)
     trainer.train()
     _report(run, trainer, machine)
-    shutil.rmtree(run.folder / FRAMES_KEPT, ignore_errors=True)
+    shutil.rmtree(run.cache_path, ignore_errors=True)
     display.say(f"model   {run.model_path}\nreport  {run.folder / 'report.html'}")
     return run.model_path
+
+
+def open_trainer(run: Run, machine: Machine, display: Display) -> Trainer:
+    """Open a run's videos, keep their frames or features at hand, and build what trains.
+
+    Args:
+        run: What to do.
+        machine: What computes.
+        display: Told of the progress.
+
+    Raises:
+        InputError: Videos have gone or fail, or what was begun does not fit the run.
+    """
+    keeps_features, reason = can_keep_features(run)
+    if reason:
+        display.say(f"  {reason}")
+    store, numbers = open_store(run, machine, display, keeps_frames=not keeps_features)
+    trainer = Trainer(run, store, numbers, display)
+    if keeps_features and trainer.trunk:
+        threads = run.config.threads or machine.cores
+        progress = display.stage("computing features")
+        features = keep_features(run, trainer.trunk, store, threads, progress)
+        failed = [-1 if video in features.failures else n for video, n in enumerate(numbers)]
+        _check_usable(run, failed)
+        trainer.use(features)
+    return trainer
 
 
 def _say_plan(run: Run, machine: Machine, display: Display) -> None:
@@ -78,7 +105,7 @@ def _say_plan(run: Run, machine: Machine, display: Display) -> None:
         display.say(f"  left out: {reason if path in reason else f'{path}: {reason}'}")
     cost = count_cost(
         run.plan.word, run.plan.spec.frames, run.plan.spec.size_px,
-        num_classes=len(run.labels), style=run.config.style, width=run.plan.width,
+        num_classes=len(run.labels), style=run.plan.style, width=run.plan.width,
     )  # fmt: skip
     display.say(
         f"  {network_name(run.plan.word)} x {run.plan.width:g}: {cost.parameters / 1e6:.2f} M "
@@ -86,7 +113,9 @@ def _say_plan(run: Run, machine: Machine, display: Display) -> None:
     )
 
 
-def _open_store(run: Run, machine: Machine, display: Display) -> tuple[FrameStore, list[int]]:
+def open_store(
+    run: Run, machine: Machine, display: Display, keeps_frames: bool
+) -> tuple[FrameStore, list[int]]:
     """Return the frames of the training, then the validation videos, and their class numbers."""
     videos = (*run.train, *run.val)
     threads = run.config.threads or machine.cores
@@ -98,9 +127,8 @@ def _open_store(run: Run, machine: Machine, display: Display) -> tuple[FrameStor
         )
     store = FrameStore(opened.infos, run.plan.spec)
     numbers = [run.labels.index(video.label) for video in videos]
-    if store.total_bytes <= run.config.cache_gb * 1e9:
-        folder = run.folder / FRAMES_KEPT
-        for video in store.keep(folder, threads, display.stage("decoding videos")):
+    if keeps_frames and store.total_bytes <= run.config.cache_gb * 1e9:
+        for video in store.keep(run.cache_path, threads, display.stage("decoding videos")):
             numbers[video] = -1
     _check_usable(run, numbers)
     return store, numbers
@@ -146,7 +174,7 @@ def _facts(run: Run, trainer: Trainer, machine: Machine) -> tuple[tuple[str, str
     cost = count_cost(trainer.network, plan.spec.frames, plan.spec.size_px)
     return (
         ("data", f"{run.config.data}: {len(run.train)} to train, {len(run.val)} to validate"),
-        ("network", f"{network_name(plan.word)} x {plan.width:g}, style {run.config.style}"),
+        ("network", f"{network_name(plan.word)} x {plan.width:g}, style {style_name(plan.style)}"),
         ("parameters", f"{cost.parameters / 1e6:.2f} M"),
         ("cost", f"{cost.macs / 1e9:.2f} G multiply-adds a clip"),
         ("clip", f"{plan.spec.describe()}, resized by '{plan.spec.resize}'"),

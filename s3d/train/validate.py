@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import Tensor, nn
 from torch.nn import functional as F
 
+from s3d.data.clips import read_centre
 from s3d.data.decode import Frames
-from s3d.data.loader import normalise
-from s3d.data.sample import centre_start, clip_indices
+from s3d.data.feature_store import Features, FeatureStore
+from s3d.data.loader import join_features, normalise
 from s3d.data.store import FrameStore
-from s3d.data.transform import centre_crop
 from s3d.errors import InputError
 from s3d.models.network import Network
+from s3d.train.trunk import Trunk
 
 CLIPS_AT_ONCE_PIXELS = 16 * 16 * 112 * 112
 
@@ -42,59 +45,97 @@ class Validation:
     failures: tuple[tuple[str, str], ...]
 
 
-def read_centre(store: FrameStore, video: int) -> Frames:
-    """Return the frames (T, H, W, 3) of the clip in the middle of a video."""
-    info = store.infos[video]
-    indices = clip_indices(info, store.spec, centre_start(info, store.spec))
-    return centre_crop(store.read(video, indices), store.spec.size_px)
+@dataclass(frozen=True)
+class Kept:
+    """Hold features that are at hand, and the trunk that made them."""
+
+    features: FeatureStore
+    trunk: Trunk
 
 
 def validate(
-    network: Network, store: FrameStore, videos: Sequence[int], labels: Sequence[int]
+    network: Network,
+    store: FrameStore,
+    videos: Sequence[int],
+    labels: Sequence[int],
+    kept: Kept | None = None,
 ) -> Validation:
     """Score the middle clip of each video.
 
     Args:
-        network: Left in training mode.
+        network: Left in the mode it is in.
         store: The videos.
         videos: Which of them.
         labels: Class number of each of `videos`.
+        kept: The features of these clips, where they are at hand.
 
     Raises:
         InputError: Not one of them can be read.
     """
-    device = next(network.parameters()).device
     pixels = store.spec.frames * store.spec.size_px[0] * store.spec.size_px[1]
     at_once = max(1, CLIPS_AT_ONCE_PIXELS // pixels)
-    network.eval()
-    logits, failures = [], dict[int, str]()
-    with torch.no_grad():
+    logits, failures = list[Tensor](), dict[int, str]()
+    with _evaluating(network), torch.no_grad():
         for start in range(0, len(videos), at_once):
-            frames = _read_each(store, videos[start : start + at_once], failures)
-            if frames:
-                clips = normalise(torch.from_numpy(np.stack(frames)).to(device), store.spec)
-                logits.append(network(clips).float().cpu())
-    network.train()
+            part = videos[start : start + at_once]
+            if kept:
+                found = _score_features(kept, part, failures)
+            else:
+                found = _score_frames(network, store, part, failures)
+            logits += [] if found is None else [found.float().cpu()]
     if not logits:
         reason = next(iter(failures.values()), "there is none")
         raise InputError(f"not one video to validate can be read; first: {reason}")
-    kept = [place for place, video in enumerate(videos) if video not in failures]
-    every, truth = torch.cat(logits), torch.tensor([labels[place] for place in kept])
+    truth = torch.tensor(
+        [n for n, video in zip(labels, videos, strict=True) if video not in failures]
+    )
+    every = torch.cat(logits)
     return Validation(
         float(F.cross_entropy(every, truth)),
         float((every.argmax(1) == truth).double().mean()),
         every.softmax(1).numpy(),
         truth.numpy(),
-        tuple(videos[place] for place in kept),
+        tuple(video for video in videos if video not in failures),
         tuple((store.infos[video].path, reason) for video, reason in failures.items()),
     )
 
 
-def _read_each(store: FrameStore, videos: Sequence[int], failures: dict[int, str]) -> list[Frames]:
-    frames = []
+@contextmanager
+def _evaluating(network: nn.Module) -> Iterator[None]:
+    """Put a network in eval mode, and each of its parts back into the mode it was in."""
+    modes = [(module, module.training) for module in network.modules()]
+    network.eval()
+    try:
+        yield
+    finally:
+        for module, mode in modes:
+            module.training = mode
+
+
+def _score_frames(
+    network: Network, store: FrameStore, videos: Sequence[int], failures: dict[int, str]
+) -> Tensor | None:
+    frames = list[Frames]()
     for video in videos:
         try:
             frames.append(read_centre(store, video))
         except InputError as error:
             failures[video] = str(error)
-    return frames
+    if not frames:
+        return None
+    device = next(network.parameters()).device
+    logits: Tensor = network(normalise(torch.from_numpy(np.stack(frames)).to(device), store.spec))
+    return logits
+
+
+def _score_features(kept: Kept, videos: Sequence[int], failures: dict[int, str]) -> Tensor | None:
+    features = list[Features]()
+    for video in videos:
+        try:
+            features.append(kept.features.read(video))
+        except InputError as error:
+            failures[video] = str(error)
+    if not features:
+        return None
+    device = next(kept.trunk.tail.parameters()).device
+    return kept.trunk.classify(join_features(features).to(device))

@@ -21,7 +21,6 @@ from s3d.evaluate.evaluation import evaluate
 from s3d.infer.recognizer import load
 from s3d.models.model_file import weights_of
 from s3d.train import loop
-from s3d.train import train as train_module
 from s3d.train.display import Display
 from s3d.train.loop import Trainer
 from s3d.train.optimise import compute_loss
@@ -29,7 +28,7 @@ from s3d.train.plan import Machine
 from s3d.train.prepare import prepare_run
 from s3d.train.run import start_run
 from s3d.train.state import load_state
-from s3d.train.train import train
+from s3d.train.train import open_trainer, train
 from s3d.train.validate import Validation, validate
 from tests.tiny import tiny_config
 
@@ -43,8 +42,7 @@ def make_trainer(colours: Path, tmp_path: Path) -> MakeTrainer:
         machine, display = Machine("cpu", 2), Display(quiet=True)
         run = prepare_run(config, machine, display.stage)
         start_run(run)
-        store, numbers = train_module._open_store(run, machine, display)
-        return Trainer(run, store, numbers, display)
+        return open_trainer(run, machine, display)
 
     return make
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import torch
@@ -42,9 +43,10 @@ def settle_ibm(shapes: Shapes, style: Style, arch: str) -> Style:
     Raises:
         InputError: It has average pools.
     """
-    if "-ts-avg" in arch:
+    if re.search(r"-t[sp]-avg", arch):
         raise InputError(f"its network is {arch!r}, with average pools; only max pools are built.")
     is_i3d = shapes.get("conv3.conv.weight", (0,) * 5)[2] == 3
-    never = ("-s3d" in arch or "-i3d" in arch) and "-ts-" not in arch
+    # "-tp" is how their older names say it.
+    never = ("-s3d" in arch or "-i3d" in arch) and not re.search(r"-t[sp]\b", arch)
     strides = "none" if never else style.time_strides
     return replace(style, last_pool=3 if is_i3d else 2, time_strides=strides)
