@@ -93,7 +93,7 @@ def _describe(conversion: Conversion) -> list[tuple[str, str]]:
         ("classes", _show_labels(model.labels, network.num_classes)),
     ]
     rows += [(m["metric"], f"{m['value']:.2%} {m['protocol']}") for m in model.metrics]
-    rows.append(("licence", model.licence))
+    rows += [("origin", model.source), ("licence", model.licence)]
     unused = summarise_unused(conversion.unused)
     more = [f"and {len(unused) - MOST_SHOWN} more"] if len(unused) > MOST_SHOWN else []
     left = ", ".join([*unused[:MOST_SHOWN], *more])

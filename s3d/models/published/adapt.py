@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import re
+import reprlib
 from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from s3d.errors import InputError
+from s3d.models.blocks import INCEPTION
+from s3d.models.published.places import Place
 from s3d.models.published.settings import Shapes
+from s3d.models.published.torch_names import name_in_ibm
 from s3d.models.style import Style
+
+
+_MOST_CHANNELS = 1024
+"""Of a depth-wise kernel: a diagonal one has their square. IBM's widest has 384."""
 
 
 def adapt_ibm(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -18,17 +26,32 @@ def adapt_ibm(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 
     Their temporal convolutions have a bias before the norm, which is a shift of its mean, and may
     be depth-wise, which is a diagonal kernel.
+
+    Raises:
+        InputError: A bias does not fit its norm.
     """
     adapted = dict(tensors)
-    for name in [name for name in tensors if name.endswith("conv_t.bias")]:
-        mean = name.removesuffix("conv_t.bias") + "bn_t.running_mean"
-        if mean in adapted and adapted[mean].shape == adapted[name].shape:
-            adapted[mean] = adapted[mean] - adapted.pop(name)
-    for name, tensor in tensors.items():
-        if name.endswith("conv_t.weight") and tensor.ndim == 5 and tensor.shape[1] == 1:
-            taps = tensor[:, 0, :, 0, 0].T
-            adapted[name] = torch.stack([torch.diag(tap) for tap in taps], 2)[..., None, None]
+    for place in _TEMPORAL:
+        bias, mean = name_in_ibm(place, "bias"), name_in_ibm(place, "norm.running_mean")
+        if bias in tensors and mean in tensors:
+            if tensors[bias].shape != tensors[mean].shape:
+                raise InputError(
+                    f"tensor {bias!r} is {tuple(tensors[bias].shape)}, its norm's mean is "
+                    f"{tuple(tensors[mean].shape)}; they need one shape."
+                )
+            adapted[mean] = tensors[mean] - adapted.pop(bias)
+        name = name_in_ibm(place, "weight")
+        shape = tensors[name].shape if name in tensors else ()
+        if shape[1:] == (1, 3, 1, 1) and shape[0] <= _MOST_CHANNELS:
+            taps = tensors[name][:, 0, :, 0, 0].T
+            adapted[name] = torch.diag_embed(taps).permute(1, 2, 0)[..., None, None]
     return adapted
+
+
+_TEMPORAL = (
+    Place("conv2c", None, "time"),
+    *(Place(block, branch, "time") for block in INCEPTION for branch in (1, 2)),
+)
 
 
 def settle_ibm(shapes: Shapes, style: Style, arch: str) -> Style:
@@ -44,8 +67,9 @@ def settle_ibm(shapes: Shapes, style: Style, arch: str) -> Style:
         InputError: It has average pools.
     """
     if re.search(r"-t[sp]-avg", arch):
-        raise InputError(f"its network is {arch!r}, with average pools; only max pools are built.")
-    is_i3d = shapes.get("conv3.conv.weight", (0,) * 5)[2] == 3
+        shown = reprlib.repr(arch)
+        raise InputError(f"its network is {shown}, with average pools; only max pools are built.")
+    is_i3d = shapes.get("conv3.conv.weight", ())[2:3] == (3,)
     # "-tp" is how their older names say it.
     never = ("-s3d" in arch or "-i3d" in arch) and not re.search(r"-t[sp]\b", arch)
     strides = "none" if never else style.time_strides

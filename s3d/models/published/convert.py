@@ -80,9 +80,9 @@ def convert(
     tensors = Tensors(adapted, shown)
     network = _fill(tensors, known, contents.arch, style)
     name = identify(path)
-    model = _describe(network, known, name, labels)
-    used = len(contents.tensors) - len(tensors.left)
     key = next(key for key, value in SOURCES.items() if value is known)
+    model = _describe(network, key, name, labels)
+    used = len(contents.tensors) - len(tensors.left)
     return Conversion(model, key, guessed, name, used, tensors.left)
 
 
@@ -163,9 +163,10 @@ def _build(settings: Settings, changes: dict[str, Any], path: str) -> Network:
 
 
 def _describe(
-    network: Network, source: Source, name: str | None, labels: Sequence[str] | None
+    network: Network, key: str, name: str | None, labels: Sequence[str] | None
 ) -> ModelFile:
-    weights = WEIGHTS.get(name or "")
+    source = SOURCES[key]
+    weights = WEIGHTS[name] if name else _without_checksum(key, network.num_classes)
     spec = source.clip_of(network.channels)
     if network.channels != spec.channels:
         raise InputError(
@@ -181,10 +182,19 @@ def _describe(
     )
 
 
+def _without_checksum(key: str, classes: int) -> Weights | None:
+    """Return the weights of a source that nobody published a checksum of, where classes fit."""
+    fits = classes in LABEL_LISTS or SOURCES[key].embeds
+    published = (w for w in WEIGHTS.values() if w.source == key and not w.files[0].digest)
+    return next(published, None) if fits else None
+
+
 def _origin(source: Source, weights: Weights | None) -> str:
     if weights is None:
         return f"converted from {source.page}; the file is none of the published ones known here"
-    return f"{weights.title}, converted from {weights.files[0].url or weights.files[0].page}"
+    file = weights.files[0]
+    trust = "" if file.digest else f", taken to be {file.file}, of which nobody gives a checksum"
+    return f"{weights.title}, converted from {file.url or file.page}{trust}"
 
 
 def _choose_labels(classes: int, source: Source, labels: Sequence[str] | None) -> tuple[str, ...]:

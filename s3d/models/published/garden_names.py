@@ -27,7 +27,8 @@ def names_in_garden(shapes: Shapes) -> Locate:
     cells = dict(zip(INCEPTION, sorted(numbers), strict=False))
     pool_comes_first = _pools_first(shapes)
     temporal_first = _temporal_comes_first(shapes)
-    dense = next((n for n in shapes if n.endswith(f"/kernel{_END}") and len(shapes[n]) == 2), "")
+    found = (n for n in shapes if n.endswith(f"/kernel{_END}") and len(shapes[n]) == 2)
+    dense = next(found, f"model/layer_with_weights-1/kernel{_END}")
 
     def locate(place: Place, leaf: str) -> str:
         if place.part == "classifier":

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 from s3d.errors import InputError
@@ -36,11 +35,7 @@ def load_named(name: str) -> ModelFile:
             f"`s3d train --init {name}` or s3d.build(inflate={name!r})."
         )
     fetch_all(weights)
-    model = convert(fetch_file(weights.files[0]), weights.source).model
-    if weights.files[0].digest:
-        return model
-    note = "nobody published a checksum of it, so that it is the published file is taken on trust"
-    return replace(model, metrics=weights.metrics, source=f"{weights.title}; {note}")
+    return convert(fetch_file(weights.files[0]), weights.source).model
 
 
 def fetch_all(weights: Weights) -> None:

@@ -77,8 +77,9 @@ def read_settings(layout: Layout, style: Style) -> Settings:
         InputError: Something is missing, or no width gives these channels.
     """
     classifier = layout.locate(Place("head", None, "classifier"), "weight")
-    if classifier not in layout.shapes:
-        raise InputError(f"{layout.path}: tensor {classifier!r} is missing.")
+    if not layout.shapes.get(classifier):
+        state = "has no axes" if classifier in layout.shapes else "is missing"
+        raise InputError(f"{layout.path}: tensor {classifier!r} {state}.")
     letters = [_letter(layout, block) for block in LAYERS]
     stem = layout.kernel(Place("conv1a", None, "space"))
     style = _read_norms(layout, _read_gates(layout, style))
@@ -190,7 +191,8 @@ def _simplest_width(pairs: list[tuple[int, int]], fewest: int) -> float | None:
             low = max(low, found / channels)
         high = min(high, (found + 1) / channels)
     for decimals in range(MOST_DECIMALS + 1):
-        width: float = math.ceil(low * 10**decimals - 1e-9) / 10**decimals
-        if 0 < width < high and all(scaled(c, width, fewest) == found for c, found in pairs):
+        # Where every layer has the fewest there may be, any small enough width will do.
+        width: float = max(math.ceil(low * 10**decimals - 1e-9), 1) / 10**decimals
+        if width < high and all(scaled(c, width, fewest) == found for c, found in pairs):
             return width
     return None

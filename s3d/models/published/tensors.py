@@ -6,7 +6,10 @@ through readers that know numbers only.
 
 from __future__ import annotations
 
+import contextlib
 import os
+import reprlib
+import tarfile
 import warnings
 import zipfile
 from collections.abc import Mapping
@@ -26,6 +29,7 @@ from s3d.models.published.tf_checkpoint import checkpoint_prefix, read_checkpoin
 WRAPPERS = ("state_dict", "model_state_dict", "model", "net")
 """Where training scripts put the weights beside an optimizer's state."""
 
+_LONGEST_NAME = 300
 _TURNED = {2: (1, 0), 4: (3, 2, 0, 1), 5: (4, 3, 0, 1, 2)}
 """Of a kernel with so many axes in TensorFlow, their order in PyTorch."""
 
@@ -60,11 +64,18 @@ def read_contents(path: str | Path) -> Contents:
         return Contents({k: _from_tensorflow(v) for k, v in read_checkpoint(path).items()})
     if not os.path.isfile(path):  # noqa: PTH113 - Path raises for a name that no file can have
         raise InputError(f"{shown}: no such file. Name a .pt, .pth, .safetensors or .index file.")
-    with Path(path).open("rb") as file:
-        start = file.read(16)
+    try:
+        with Path(path).open("rb") as file:
+            start = file.read(16)
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise InputError(f"{shown}: cannot be read ({reason}).") from None
     if start[8:10] == b'{"':
-        return Contents(_read_safetensors(path, shown))
+        tensors = _read_safetensors(path, shown)
+        _check_names(tensors, shown)
+        return Contents(tensors)
     _check_zip(path, start, shown)
+    _check_tar(path, shown)
     return _pick(_load(path, start, shown), shown)
 
 
@@ -84,16 +95,34 @@ def _read_safetensors(path: str | Path, shown: str) -> dict[str, Tensor]:
 
 
 def _check_zip(path: str | Path, start: bytes, shown: str) -> None:
-    """Refuse a zip whose parts unpack to more than they are."""
+    """Refuse a zip whose parts unpack to more than they are, or lie over each other."""
     if not start.startswith(b"PK"):
         return
     try:
         with zipfile.ZipFile(path) as archive:
-            packed = [part for part in archive.infolist() if part.compress_type != 0]
+            parts = archive.infolist()
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
         raise InputError(f"{shown}: a damaged PyTorch file. Download or copy it again.") from None
-    if packed:
+    if any(part.compress_type != 0 for part in parts):
         raise InputError(f"{shown}: its parts are compressed, as PyTorch never writes them.")
+    if sum(part.file_size for part in parts) > Path(path).stat().st_size:
+        raise InputError(f"{shown}: its parts claim more bytes than the file has.")
+
+
+def _check_tar(path: str | Path, shown: str) -> None:
+    """Refuse a tar, PyTorch's format before 0.1.10.
+
+    With torch up to 2.5 such a file can run code even so (CVE-2025-32434).
+    """
+    try:
+        tarfile.open(path, "r:").close()
+    except Exception:
+        # It is none. Of a damaged one torch.load finds the same.
+        return
+    raise InputError(
+        f"{shown}: a tar, as PyTorch wrote in 2016, which is not read. Load it with an old "
+        "PyTorch and save its state_dict() again."
+    )
 
 
 def _load(path: str | Path, start: bytes, shown: str) -> object:
@@ -137,6 +166,7 @@ def _pick(content: object, shown: str) -> Contents:
         raise InputError(
             f"{shown}: holds no tensors. Save a network's state_dict() with torch.save."
         )
+    _check_names(tensors, shown)
     for name, tensor in tensors.items():
         _check_dense(name, tensor, shown)
     prefix = "module."
@@ -145,9 +175,17 @@ def _pick(content: object, shown: str) -> Contents:
     return Contents(tensors, arch if isinstance(arch, str) else "")
 
 
+def _check_names(tensors: Mapping[str, Tensor], shown: str) -> None:
+    """Refuse names that no message could show."""
+    for name in tensors:
+        if not name.isprintable() or len(name) > _LONGEST_NAME:
+            raise InputError(f"{shown}: {reprlib.repr(name)} is no name of a tensor.")
+
+
 def _check_dense(name: str, tensor: Tensor, shown: str) -> None:
     """Refuse a tensor that claims more values than the file holds."""
-    dense = tensor.layout == torch.strided and not tensor.is_quantized and not tensor.is_meta
+    odd = tensor.is_quantized or tensor.is_meta or tensor.is_nested
+    dense = tensor.layout == torch.strided and not odd
     if not dense or tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
         raise InputError(f"{shown}: tensor {name!r} is not a plain dense tensor.")
 
