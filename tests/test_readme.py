@@ -13,7 +13,8 @@ import torch
 
 from s3d.cli import main
 from s3d.cli.entry import make_parser
-from s3d.cli.parser import subparsers
+from s3d.cli.parser import parse, subparsers
+from s3d.models.published.weights import WEIGHTS
 from tests.conftest import ROOT
 from tests.tiny import tiny_words
 
@@ -29,6 +30,11 @@ def commands() -> list[list[str]]:
     """Return the `s3d ...` lines of the README's shell blocks, as words."""
     lines = [line for block in blocks("sh") for line in block.splitlines()]
     return [shlex.split(line, comments=True)[1:] for line in lines if line.startswith("s3d ")]
+
+
+def needs_download(words: list[str]) -> bool:
+    """Return whether a command takes published weights, which tests cannot have."""
+    return bool(set(words) & set(WEIGHTS)) or (words[0] == "predict" and "--model" not in words)
 
 
 @pytest.fixture(scope="module")
@@ -47,12 +53,21 @@ def test_the_commands_run_in_their_order(
     monkeypatch.chdir(home)
     verbs = []
     for words in commands():
+        if needs_download(words):
+            continue
         verbs.append(words[0])
         extra = [*tiny_words(epochs=1), "--quiet"] if words[0] == "train" else []
         assert main([*words, *extra]) == 0, words
     assert verbs[:3] == ["train", "evaluate", "predict"]
     assert (home / "run" / "report.html").exists()
     assert "new.mp4" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("words", [c for c in commands() if needs_download(c)], ids=" ".join)
+def test_commands_with_published_weights_are_understood(words: list[str]) -> None:
+    options = parse(words, make_parser())
+    model = options.init if words[0] == "train" else options.model
+    assert WEIGHTS[model].files[0].url
 
 
 def test_the_python_runs(

@@ -38,7 +38,7 @@ def open_model(name: str | Path) -> ModelFile:
         InputError: There is nothing of this name, or it cannot be used.
     """
     if _is_file(name):
-        return load_model(name) if _is_safetensors(name) else convert(name).model
+        return load_model(name) if _is_model(name) else convert(name).model
     if os.fspath(name) in WEIGHTS:
         return load_named(os.fspath(name))
     raise _nothing(name)
@@ -96,16 +96,17 @@ def _find_images(init: str) -> ImageWeights | None:
 
 
 def _is_file(name: str | Path) -> bool:
-    # os.path, unlike Path, answers for a name that no file can have.
-    return os.path.isfile(name) or checkpoint_prefix(name) is not None  # noqa: PTH113
-
-
-def _is_safetensors(path: str | Path) -> bool:
-    """Return whether a file is to be read, or complained of, as a model file."""
-    return Path(path).suffix == ".safetensors" and (_is_model(path) or not _has_tensors(path))
+    # os.path, unlike Path, answers for a name that no file can have; to Path "" is a folder.
+    is_file = os.path.isfile(name)  # noqa: PTH113
+    return is_file or (os.fspath(name) != "" and checkpoint_prefix(name) is not None)
 
 
 def _is_model(path: str | Path) -> bool:
+    """Return whether a file is to be read, or complained of, as a model file."""
+    return _has_header(path) or (Path(path).suffix == ".safetensors" and not _has_tensors(path))
+
+
+def _has_header(path: str | Path) -> bool:
     try:
         with safe_open(path, framework="pt") as file:
             return "s3d" in (file.metadata() or {})

@@ -16,7 +16,6 @@ from s3d.models.published.settings import Shapes
 from s3d.models.published.torch_names import name_in_ibm
 from s3d.models.style import Style
 
-
 _MOST_CHANNELS = 1024
 """Of a depth-wise kernel: a diagonal one has their square. IBM's widest has 384."""
 
@@ -34,18 +33,23 @@ def adapt_ibm(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     for place in _TEMPORAL:
         bias, mean = name_in_ibm(place, "bias"), name_in_ibm(place, "norm.running_mean")
         if bias in tensors and mean in tensors:
-            if tensors[bias].shape != tensors[mean].shape:
-                raise InputError(
-                    f"tensor {bias!r} is {tuple(tensors[bias].shape)}, its norm's mean is "
-                    f"{tuple(tensors[mean].shape)}; they need one shape."
-                )
+            _check_alike(tensors, bias, mean)
             adapted[mean] = tensors[mean] - adapted.pop(bias)
         name = name_in_ibm(place, "weight")
-        shape = tensors[name].shape if name in tensors else ()
+        shape = tuple(tensors[name].shape) if name in tensors else ()
         if shape[1:] == (1, 3, 1, 1) and shape[0] <= _MOST_CHANNELS:
             taps = tensors[name][:, 0, :, 0, 0].T
             adapted[name] = torch.diag_embed(taps).permute(1, 2, 0)[..., None, None]
     return adapted
+
+
+def _check_alike(tensors: dict[str, Tensor], bias: str, mean: str) -> None:
+    pair = [tensors[bias], tensors[mean]]
+    if pair[0].shape != pair[1].shape or not all(one.is_floating_point() for one in pair):
+        ours, theirs = (f"{one.dtype} {tuple(one.shape)}" for one in pair)
+        raise InputError(
+            f"tensor {bias!r} is {ours}, its norm's mean {theirs}; they need one shape, of floats."
+        )
 
 
 _TEMPORAL = (

@@ -60,10 +60,12 @@ class _Bar:
             return
         from tqdm import tqdm
 
-        bar: Any = self._bar or tqdm(
-            desc=self.name, unit="B", unit_scale=True, leave=False, dynamic_ncols=True
-        )
-        self._bar = bar
+        # A bar without a total has no truth value.
+        if self._bar is None:
+            self._bar = tqdm(
+                desc=self.name, unit="B", unit_scale=True, leave=False, dynamic_ncols=True
+            )
+        bar = self._bar
         bar.total = total or None
         bar.update(done - bar.n)
 

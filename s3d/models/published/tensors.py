@@ -6,7 +6,6 @@ through readers that know numbers only.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import reprlib
 import tarfile
@@ -161,7 +160,7 @@ def _pick(content: object, shown: str) -> Contents:
             break
     if not isinstance(content, Mapping):
         raise InputError(f"{shown}: holds a {type(content).__name__}, not a state dict.")
-    tensors = {str(k): v for k, v in content.items() if isinstance(v, Tensor)}
+    tensors = {str(k): v.detach() for k, v in content.items() if isinstance(v, Tensor)}
     if not tensors:
         raise InputError(
             f"{shown}: holds no tensors. Save a network's state_dict() with torch.save."
