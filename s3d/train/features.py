@@ -21,8 +21,10 @@ from s3d.data.loader import normalise, run_ahead
 from s3d.data.store import FrameStore, Progress
 from s3d.errors import InputError
 from s3d.models.cost import count_cost
+from s3d.models.device import choose_device
 from s3d.train.config import TrainConfig
-from s3d.train.plan import Plan
+from s3d.train.effort import PATIENCE_SECONDS, count_effort, show_seconds
+from s3d.train.plan import Plan, count_cores
 from s3d.train.run import Run
 from s3d.train.trunk import PIECE_PIXELS, Trunk, last_fixed
 
@@ -47,13 +49,17 @@ def choose_views(config: TrainConfig, plan: Plan, train: int, val: int) -> tuple
         return config.views, None
     if config.freeze_until is None:
         return 0, None
-    room = _room(config, Path(config.out))
+    room, row = _room(config, Path(config.out)), _row_bytes(config.freeze_until, plan)
+    effort = count_effort(plan.word, plan.width, plan.style, plan.spec, config.freeze_until)
+    is_slow = choose_device(config.device) == "cpu"
     for views in range(MOST_VIEWS, 0, -1):
-        size = (train * views + val) * _row_bytes(config.freeze_until, plan)
-        if size <= room:
+        clips = train * views + val
+        seconds = effort.fill_seconds(clips, count_cores()) if is_slow else 0.0
+        if clips * row <= room and (views == 1 or seconds <= PATIENCE_SECONDS):
+            duration = f" in about {show_seconds(seconds)}" if is_slow else ""
             return views, (
-                f"{views} clips of each video, whose frozen features are computed once and kept: "
-                f"{_show_bytes(size)} (--views, --cache-gb)"
+                f"{views} clips of each video, whose frozen features are computed once{duration} "
+                f"and kept: {_show_bytes(clips * row)} (--views, --cache-gb)"
             )
     return 0, f"no features are kept: {_show_bytes(room)} do not hold one a video (--cache-gb)"
 

@@ -15,10 +15,12 @@ from s3d.data.decode import VideoInfo
 from s3d.errors import InputError
 from s3d.models.cost import count_cost
 from s3d.models.family import network_word
+from s3d.models.model_file import ModelFile
 from s3d.models.open import InitModel
 from s3d.models.style import Style, find_style
 from s3d.train.begin import Start
 from s3d.train.config import TrainConfig
+from s3d.train.effort import PATIENCE_SECONDS, count_effort, shrink
 
 LONGEST_CLIP_SECONDS = 2.0
 CLIP_PASSES = 36_000
@@ -127,7 +129,7 @@ def make_plan(
         if init.is_of_images:
             spec = _choose_clip(config, infos, machine, reasons, least_px=IMAGE_SIZE_PX)
         else:
-            spec = _take_clip(config, init.model.spec, reasons)
+            spec = _take_clip(config, init.model, len(infos), machine, reasons)
     if config.batch == 1:
         _check_norms(word, spec)
     epochs = config.epochs or _choose_epochs(len(infos), init is not None, reasons)
@@ -186,8 +188,11 @@ def _choose_clip(
     return ClipSpec(frames, rate, (resized, resized), (size, size), resize)
 
 
-def _take_clip(config: TrainConfig, spec: ClipSpec, reasons: list[str]) -> ClipSpec:
-    """Return a model's clip, changed where that was asked for."""
+def _take_clip(
+    config: TrainConfig, model: ModelFile, clips: int, machine: Machine, reasons: list[str]
+) -> ClipSpec:
+    """Return a model's clip, changed where that was asked for or would take too long."""
+    spec = model.spec
     changes: dict[str, Any] = {
         name: getattr(config, name)
         for name in ("frames", "rate_fps", "resize")
@@ -197,11 +202,36 @@ def _take_clip(config: TrainConfig, spec: ClipSpec, reasons: list[str]) -> ClipS
         resized = round(config.size * RESIZE_MARGIN)
         changes |= {"resize_px": (resized, resized), "size_px": (config.size, config.size)}
     taken = replace(spec, **changes)
+    is_open = config.frames is None and config.size is None and machine.device == "cpu"
+    quick = _shrink(config, model, taken, clips, machine) if is_open else taken
+    if quick != taken:
+        reasons.append(
+            f"clips of {quick.describe()}, cheaper than its {taken.describe()}, for which "
+            f"{machine.cores} CPU cores would take long (--frames, --size)"
+        )
+        return quick
     word = "partly " if changes else ""
     reasons.append(
         f"clips {word}as it was trained on: {taken.describe()} (--frames, --rate-fps, --size)"
     )
     return taken
+
+
+def _shrink(
+    config: TrainConfig, model: ModelFile, spec: ClipSpec, clips: int, machine: Machine
+) -> ClipSpec:
+    """Return the largest clip whose training takes no more than one would wait."""
+    epochs = config.epochs or _count_epochs(clips, has_start=True)
+    network = model.network
+    for smaller in shrink(spec):
+        effort = count_effort(
+            network.word, network.width, network.style, smaller, config.freeze_until
+        )
+        seconds = effort.train_seconds(epochs * clips, machine.cores)
+        seconds += effort.fill_seconds(clips, machine.cores)
+        if seconds <= PATIENCE_SECONDS:
+            break
+    return smaller
 
 
 def _choose_rate(frames: int, duration: float, native: float) -> float:
@@ -224,9 +254,13 @@ def _choose_rate_of_learning(config: TrainConfig, has_start: bool, reasons: list
     return lr
 
 
-def _choose_epochs(clips: int, has_start: bool, reasons: list[str]) -> int:
+def _count_epochs(clips: int, has_start: bool) -> int:
     low, high = START_EPOCHS_RANGE if has_start else EPOCHS_RANGE
     passes = START_CLIP_PASSES if has_start else CLIP_PASSES
-    epochs = min(max(math.ceil(passes / clips), low), high)
+    return min(max(math.ceil(passes / clips), low), high)
+
+
+def _choose_epochs(clips: int, has_start: bool, reasons: list[str]) -> int:
+    epochs = _count_epochs(clips, has_start)
     reasons.append(f"{epochs} epochs: {epochs * clips:,} clips shown in all (--epochs)")
     return epochs

@@ -26,6 +26,7 @@ from s3d.train import features as features_module
 from s3d.train import train as train_module
 from s3d.train.config import TrainConfig
 from s3d.train.display import Display
+from s3d.train.effort import Effort
 from s3d.train.features import choose_views
 from s3d.train.loop import Trainer
 from s3d.train.plan import Machine
@@ -226,6 +227,22 @@ def test_views_are_chosen_where_features_are_kept(
     config = make_config(**{"views": None, **options})
     plan = prepare_run(config, Machine("cpu", 2), Display(quiet=True).stage).plan
     assert plan.views == views
+
+
+def test_little_time_makes_fewer_views_but_never_none(
+    make_config: MakeConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = prepare_run(make_config(), Machine("cpu", 2), Display(quiet=True).stage)
+    monkeypatch.setattr(features_module, "count_cores", lambda: 1)
+    effort = Effort(trunk=25e9, tail=0)  # a second a clip
+    monkeypatch.setattr(features_module, "count_effort", lambda *parts: effort)
+    config = replace(run.config, views=None)
+    for patience, wanted, told in ((85, 8, "85 s"), (84, 7, "75 s"), (1, 1, "15 s")):
+        monkeypatch.setattr(features_module, "PATIENCE_SECONDS", patience)
+        views, reason = choose_views(config, run.plan, train=10, val=5)
+        assert views == wanted
+        assert reason is not None
+        assert f"computed once in about {told} and kept" in reason
 
 
 def test_little_room_makes_fewer_views_and_none_none(
