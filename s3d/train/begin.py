@@ -84,9 +84,10 @@ def make_start(
     lines = [f"starts from {config.init}: {describe_network(model.network)}{origin} (--init)"]
     if keeps_head:
         lines.append(f"its head is kept, since its {len(labels)} classes are these")
+    elif model.labels:
+        lines.append(f"its head of {len(model.labels)} classes gives way to one of {len(labels)}")
     else:
-        count = model.network.num_classes
-        lines.append(f"its head of {count} outputs gives way to one of {len(labels)} classes")
+        lines.append(f"a fresh head for {len(labels)} classes")
     if config.freeze_until is not None:
         lines.append(f"blocks up to and with {config.freeze_until} stay as they are")
     return start, tuple(lines)

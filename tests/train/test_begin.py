@@ -79,7 +79,7 @@ def test_network_clip_and_weights_are_the_model_s(make_run: MakeRun, other_model
     assert trainer.network.head.classifier.weight.shape[0] == 2
     text = "\n".join(run.plan.reasons)
     assert f"starts from {other_model}: s3d_fast x 0.1 (style paper), by hand (--init)" in text
-    assert "its head of 3 outputs gives way to one of 2 classes" in text
+    assert "its head of 3 classes gives way to one of 2" in text
     frozen = make_run(other_model, freeze_until="mixed4f").plan.reasons
     assert "blocks up to and with mixed4f stay as they are" in frozen
     assert "clips as it was trained on: 4 frames at 8 fps" in text
@@ -246,6 +246,7 @@ def test_weights_of_images_are_inflated_into_the_network_asked_for(
     assert plan.style == STYLES["googlenet"]
     assert plan.spec.size_px == (32, 32)
     assert "inflated from GoogLeNet" in plan.reasons[0]
+    assert plan.reasons[1] == "a fresh head for 2 classes"
     found = open_run(run).network.state_dict()["conv1a.0.weight"][:, :, 0]
     wanted = torch.load(googlenet, weights_only=True)["conv1.conv.weight"]
     assert torch.equal(found, wanted)
