@@ -28,6 +28,9 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
         InputError: The disk is full, the folder is missing or may not be written to. Nothing
             half-written is left.
     """
+    if not path.name:
+        shown = show_path(path) or "an empty name"
+        raise InputError(f"{shown}: no file can be there. Name a file.")
     beside = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         write(beside)

@@ -108,3 +108,9 @@ def test_a_path_is_shown_on_one_line() -> None:
     assert show_path("plain/Tür.mp4") == "plain/Tür.mp4"
     assert show_path(Path("a\nb\x1b[0m")) == "a\\nb\\x1b[0m"
     assert show_path(os.fsdecode(b"a\xff")) == "a\\udcff"
+
+
+@pytest.mark.parametrize("name", ["", ".", "/"])
+def test_a_name_no_file_can_have_is_refused(name: str) -> None:
+    with pytest.raises(InputError, match="no file can be there"):
+        write_text(Path(name), "x")

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import json
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from s3d.cli.parser import Verbs, add_verb
 from s3d.errors import InputError
 from s3d.files import show_path
+from s3d.models.style import Style
 
 if TYPE_CHECKING:
     from s3d.models.published.convert import Conversion
@@ -17,6 +20,7 @@ if TYPE_CHECKING:
 SOURCES = "torchvision, kylemin, piergiaj, deepmind, slim, tf-garden, mil-nce, ibm"
 MOST_LABELS_BYTES = 10_000_000
 MOST_SHOWN = 12
+EXAMPLE = "model.safetensors"
 
 
 def add(verbs: Verbs) -> None:
@@ -42,6 +46,7 @@ def add(verbs: Verbs) -> None:
 def run(options: argparse.Namespace) -> int:
     """Write the model file, say what it holds, and return the exit code."""
     style = dict(_read_choice(text) for text in options.set)
+    _check_out(options.out, options.file)
     labels = _read_labels(options.labels) if options.labels else None
     from s3d.models.model_file import save_model
     from s3d.models.published.convert import convert
@@ -54,24 +59,39 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
+def _check_out(out: str, file: str) -> None:
+    """Refuse a place where no file can be, or where the weights are, before they are read."""
+    if not Path(out).name or Path(out).is_dir():
+        raise InputError(f"--out is {show_path(out) or 'empty'}; it needs a file, as {EXAMPLE}.")
+    if Path(out).exists() and Path(file).exists() and Path(out).samefile(file):
+        raise InputError(f"--out is {show_path(file)} itself; it needs another file.")
+
+
 def _read_choice(text: str) -> tuple[str, Any]:
     name, mark, value = text.partition("=")
     if not mark:
         raise InputError(f"--set is {text!r}; it needs FIELD=VALUE, as time_strides=none.")
+    known = [field.name for field in fields(Style)]
+    if name not in known:
+        near = difflib.get_close_matches(name[:60], known, n=2)
+        hint = f" Did you mean {' or '.join(near)}?" if near else ""
+        raise InputError(f"--set: no field {name!r} of style.{hint} Known: {', '.join(known)}.")
     try:
         return name, json.loads(value.lower() if value in ("True", "False") else value)
-    except ValueError:
+    except (ValueError, RecursionError):
         return name, value
 
 
 def _read_labels(path: str) -> list[str]:
     try:
-        if Path(path).stat().st_size > MOST_LABELS_BYTES:
-            raise InputError(f"{show_path(path)}: too large for a list of class names.")
-        text = Path(path).read_text(encoding="utf-8-sig")
+        with Path(path).open("rb") as file:
+            content = file.read(MOST_LABELS_BYTES + 1)
+        text = content.decode("utf-8-sig")
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "not UTF-8 text"
         raise InputError(f"{show_path(path)}: cannot be read as class names ({reason}).") from None
+    if len(content) > MOST_LABELS_BYTES:
+        raise InputError(f"{show_path(path)}: too large for a list of class names.")
     return [line.strip() for line in text.splitlines() if line.strip()]
 
 

@@ -94,7 +94,7 @@ class Recognizer:
         Raises:
             InputError: The video cannot be read, or the model has no classes.
         """
-        self._check_has_classes()
+        self.check_has_classes()
         return self._predict(video, read_views(video, self.spec, protocol, reverse))
 
     def predict_each(
@@ -113,7 +113,7 @@ class Recognizer:
             InputError: There is no such protocol, or the model has no classes.
         """
         check_protocol(protocol)
-        self._check_has_classes()
+        self.check_has_classes()
 
         def read(video: AnyPath) -> Views | InputError:
             try:
@@ -148,12 +148,18 @@ class Recognizer:
         Raises:
             InputError: The clips are not what the network takes.
         """
+        if not isinstance(clips, Tensor):
+            raise InputError(
+                f"clips are a {type(clips).__name__}; a Tensor is needed. Use torch.from_numpy, or "
+                "give uint8 frames to score_frames."
+            )
         batch = clips[None] if clips.ndim == 4 else clips
         if check:
             check_contract(batch, self.spec)
-        device = next(self.network.parameters()).device
+        weight = next(self.network.parameters())
+        floats = batch.to(weight) if batch.is_floating_point() else batch.to(weight.device)
         with torch.inference_mode():
-            logits: Tensor = self.network(batch.to(device)).float().cpu()
+            logits: Tensor = self.network(floats).float().cpu()
         scores: Scores = (logits.softmax(1) if self.labels else logits).numpy()
         return scores
 
@@ -179,7 +185,12 @@ class Recognizer:
         clips = normalise(torch.from_numpy(np.ascontiguousarray(batch)), self.spec)
         return self.score_clips(clips, check=False)
 
-    def _check_has_classes(self) -> None:
+    def check_has_classes(self) -> None:
+        """Check that the model names classes.
+
+        Raises:
+            InputError: It gives an embedding.
+        """
         if not self.labels:
             raise InputError(
                 "this model gives an embedding, not classes. Train a head on it with "

@@ -14,7 +14,7 @@ import re
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -22,6 +22,7 @@ from urllib.parse import quote, urlsplit
 
 from s3d.errors import InputError
 from s3d.files import make_folder, show_path
+from s3d.models.bar import Bar
 from s3d.models.transfer import (
     Progress,
     Transfer,
@@ -119,6 +120,25 @@ def fetch_file(remote: Remote, progress: Progress | None = None) -> Path:
             transfer = Transfer(url, part, remote.size_bytes, bool(remote.digest), tell)
             _download(transfer, remote, place)
     return _use(place, remote)
+
+
+def fetch_files(remotes: Sequence[Remote]) -> list[Path]:
+    """Return verified local files, with a bar for each download on a terminal.
+
+    Args:
+        remotes: The files; all are brought before any is used.
+
+    Raises:
+        InputError: As `fetch_file`.
+    """
+    paths = []
+    for remote in remotes:
+        bar = Bar(remote.file)
+        try:
+            paths.append(fetch_file(remote, bar.tell))
+        finally:
+            bar.close()
+    return paths
 
 
 def _refusal(text: str) -> InputError:

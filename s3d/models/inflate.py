@@ -3,7 +3,8 @@
 A 2D Inception-v1 has every layer of the family but time. A full convolution starts with the 2D
 kernel repeated and divided by its temporal size, a separable one with the 2D kernel as it is and
 identity in time. So on a still clip the network answers as the image network does: everywhere where
-it is separable, and away from the clip's ends where it is full.
+it is separable, and away from the clip's ends where it is full. (Its logits too, up to 224 px: over
+larger frames the head "windows" slides, where an image network averages all; "global" does that.)
 
 Source: paper section 3 (paper.md); Carreira and Zisserman, arXiv 1705.07750, section 2.4.
 """
@@ -11,6 +12,7 @@ Source: paper section 3 (paper.md); Carreira and Zisserman, arXiv 1705.07750, se
 from __future__ import annotations
 
 import os
+import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,13 +24,14 @@ from torch.nn import functional as F
 from s3d.errors import InputError
 from s3d.files import show_path
 from s3d.models.blocks import CubeConv
-from s3d.models.download import fetch_file
+from s3d.models.download import fetch_files
 from s3d.models.layers import Conv, make_identity
 from s3d.models.published.places import Place, list_places
 from s3d.models.published.tensors import Contents, read_contents
+from s3d.models.published.tf_checkpoint import checkpoint_prefix
 from s3d.models.published.tf_names import Locate, names_in_slim
 from s3d.models.published.torch_names import name_in_ibm
-from s3d.models.published.weights import WEIGHTS
+from s3d.models.published.weights import IMAGES, WEIGHTS
 from s3d.models.style import GOOGLENET, Style
 
 IMAGE_EPSILON = 1e-3
@@ -44,12 +47,14 @@ class ImageWeights:
         locate: Finds the name of a place's leaf.
         style: On whose grid a network inflated from it answers as it does.
         title: What it is, in a few words.
+        licence: Under which licence it was published.
     """
 
     tensors: Mapping[str, Tensor]
     locate: Locate
     style: Style
     title: str
+    licence: str
 
     def read(self, place: Place, leaf: str) -> Tensor | None:
         """Return a tensor, float32; None where the image network has none there."""
@@ -67,29 +72,43 @@ def read_image_weights(source: str | Path) -> ImageWeights:
     Raises:
         InputError: It cannot be had, or holds something else.
     """
+    if not isinstance(source, (str, os.PathLike)):
+        shown = reprlib.repr(source)
+        raise InputError(f"inflate is {shown}; it needs a file or googlenet-imagenet.")
     named = WEIGHTS.get(os.fspath(source))
-    path = fetch_file(named.files[0]) if named is not None else source
-    found = find_image_weights(read_contents(path))
+    if named is None and not _is_there(source):
+        raise InputError(f"{show_path(source)}: no such file. {_TAKEN}")
+    found = None
+    if named is None:
+        found = find_image_weights(read_contents(source))
+    elif named.source == IMAGES:
+        found = find_image_weights(read_contents(fetch_files(named.files)[0]))
     if found is None:
-        raise InputError(
-            f"{show_path(source)}: not the weights of an image network. Inflating takes "
-            "torchvision's GoogLeNet, slim's Inception-v1, or googlenet-imagenet."
-        )
+        raise InputError(f"{show_path(source)}: not the weights of an image network. {_TAKEN}")
     return found
+
+
+_TAKEN = "Inflating takes torchvision's GoogLeNet, slim's Inception-v1, or googlenet-imagenet."
+
+
+def _is_there(source: str | Path) -> bool:
+    # os.path, unlike Path, answers for a name that no file can have.
+    return os.path.isfile(source) or checkpoint_prefix(source) is not None  # noqa: PTH113
 
 
 def find_image_weights(contents: Contents) -> ImageWeights | None:
     """Return a file's tensors as weights of images; None where they are something else."""
     tensors = contents.tensors
     places = (Place("conv1a", None, "space"), Place("mixed5c", 2, "space"))
-    layouts: tuple[tuple[str, Locate, Style], ...] = (
-        ("GoogLeNet (torchvision)", name_in_ibm, GOOGLENET),
-        ("Inception-v1 (slim)", names_in_slim(tensors), replace(GOOGLENET, padding="same")),
+    same = replace(GOOGLENET, padding="same")
+    layouts: tuple[tuple[Locate, Style, str, str], ...] = (
+        (name_in_ibm, GOOGLENET, "GoogLeNet (torchvision)", "BSD-3-Clause"),
+        (names_in_slim(tensors), same, "Inception-v1 (slim)", "Apache-2.0"),
     )
-    for title, locate, style in layouts:
+    for locate, style, title, licence in layouts:
         kernels = [tensors.get(locate(place, "weight")) for place in places]
         if all(kernel is not None and kernel.ndim == 4 for kernel in kernels):
-            return ImageWeights(tensors, locate, style, title)
+            return ImageWeights(tensors, locate, style, title, licence)
     return None
 
 

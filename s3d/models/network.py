@@ -204,6 +204,10 @@ def build(
     if inflate is None:
         chosen = PAPER if style is None else find_style(style)
         return Network(word, num_classes, chosen, float(width), channels)
+    if width != 1:
+        raise InputError(
+            f"width is {width:g}, and image networks are whole. Inflate into a network of width 1."
+        )
     images = inflate if isinstance(inflate, ImageWeights) else read_image_weights(inflate)
     chosen = images.style if style is None else find_style(style)
     started = Network(word, num_classes, chosen, float(width), channels)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import reprlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,15 +17,15 @@ from safetensors import SafetensorError, safe_open
 from s3d.clip import ClipSpec
 from s3d.errors import InputError
 from s3d.files import show_path
-from s3d.models.download import fetch_file
+from s3d.models.download import fetch_files
 from s3d.models.inflate import ImageWeights, find_image_weights
 from s3d.models.model_file import ModelFile, load_model
 from s3d.models.network import build
 from s3d.models.published.convert import convert
-from s3d.models.published.named import IMAGES, fetch_all, load_named
+from s3d.models.published.named import load_named
 from s3d.models.published.tensors import read_contents
 from s3d.models.published.tf_checkpoint import checkpoint_prefix
-from s3d.models.published.weights import WEIGHTS
+from s3d.models.published.weights import IMAGES, WEIGHTS
 from s3d.models.style import Style
 
 
@@ -37,6 +38,8 @@ def open_model(name: str | Path) -> ModelFile:
     Raises:
         InputError: There is nothing of this name, or it cannot be used.
     """
+    if not isinstance(name, (str, os.PathLike)):
+        raise InputError(f"model is {reprlib.repr(name)}; it needs a file or a name.")
     if _is_file(name):
         return load_model(name) if _is_model(name) else convert(name).model
     if os.fspath(name) in WEIGHTS:
@@ -82,7 +85,8 @@ def open_start(
         torch.manual_seed(0)
         inflated = build(network or "s3d", style=style, width=width or 1.0, inflate=images)
     source = f"inflated from {images.title}"
-    return InitModel(ModelFile(inflated.eval(), (), ClipSpec(), source=source), is_of_images=True)
+    model = ModelFile(inflated.eval(), (), ClipSpec(), (), source, images.licence)
+    return InitModel(model, is_of_images=True)
 
 
 def _find_images(init: str) -> ImageWeights | None:
@@ -90,8 +94,7 @@ def _find_images(init: str) -> ImageWeights | None:
         weights = WEIGHTS.get(init)
         if weights is None or weights.source != IMAGES:
             return None
-        fetch_all(weights)
-        return find_image_weights(read_contents(fetch_file(weights.files[0])))
+        return find_image_weights(read_contents(fetch_files(weights.files)[0]))
     return None if _is_model(init) else find_image_weights(read_contents(init))
 
 

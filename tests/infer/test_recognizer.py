@@ -5,20 +5,27 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 import torch
 
 from s3d.clip import ClipSpec
 from s3d.data.decode import read_frames
 from s3d.data.loader import normalise
+from s3d.data.videos import list_videos
 from s3d.errors import InputError
+from s3d.evaluate.evaluation import evaluate
 from s3d.infer import recognizer as recognizer_module
 from s3d.infer import views as views_module
 from s3d.infer.recognizer import Prediction, Recognizer, load
 from s3d.infer.views import PROTOCOLS, Views, read_views
 from s3d.models.model_file import ModelFile
 from s3d.models.network import build
+from s3d.models.published.sources import HOWTO100M_CLIP, TORCHVISION_CLIP
+from s3d.models.style import TORCHVISION
 from tests.conftest import WriteVideo
+from tests.models.fakes import stand_in
+from tests.models.published.publish import make_network, publish
 
 
 @pytest.fixture(scope="module")
@@ -195,3 +202,142 @@ def test_scores_do_not_depend_on_the_batch(fresh: Recognizer) -> None:
 
 def test_the_contract_travels(recognizer: Recognizer) -> None:
     assert recognizer.spec == ClipSpec(4, 8, (37, 37), (32, 32))
+
+
+def some_frames(shape: tuple[int, ...] = (6, 32, 40, 3)) -> npt.NDArray[np.uint8]:
+    return np.random.default_rng(2).integers(0, 256, shape, np.uint8)
+
+
+def as_clips(frames: npt.NDArray[np.uint8], spec: ClipSpec) -> torch.Tensor:
+    """Return (T, H, W, C) frames as a clip (C, T, H, W), by the contract's own words."""
+    mean, std = np.array(spec.mean), np.array(spec.std)
+    values = (frames / 255 - mean) / std
+    return torch.from_numpy(values.astype(np.float32)).movedim(-1, -4)
+
+
+@pytest.fixture(scope="module")
+def embedding() -> Recognizer:
+    """Return a model without classes that takes values from 0 to 1."""
+    torch.manual_seed(1)
+    network = build("s3d_fast", num_classes=7, width=0.1)
+    return Recognizer(ModelFile(network, (), HOWTO100M_CLIP))
+
+
+def test_clips_of_ones_own_are_scored(fresh: Recognizer) -> None:
+    clips = torch.stack([as_clips(some_frames(), fresh.spec), torch.zeros(3, 6, 32, 40) - 0.5])
+    scores = fresh.score_clips(clips)
+    with torch.no_grad():
+        wanted = fresh.network(clips).softmax(1).numpy()
+    assert (scores.shape, scores.dtype) == ((2, 2), np.float32)
+    np.testing.assert_allclose(scores, wanted, atol=1e-6)
+    np.testing.assert_allclose(fresh.score_clips(clips[0]), wanted[:1], atol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.bfloat16])
+def test_clips_of_another_precision_are_scored(fresh: Recognizer, dtype: torch.dtype) -> None:
+    clips = as_clips(some_frames(), fresh.spec)
+    found = fresh.score_clips(clips.to(dtype).requires_grad_())
+    np.testing.assert_allclose(found, fresh.score_clips(clips), atol=1e-2)
+
+
+def test_clips_that_break_the_contract_are_refused_but_on_demand(fresh: Recognizer) -> None:
+    over_255 = torch.from_numpy(some_frames() / 255).float().movedim(-1, -4)
+    with pytest.raises(InputError, match=r"as frames / 255 do; .* say check=False\."):
+        fresh.score_clips(over_255)
+    assert fresh.score_clips(over_255, check=False).shape == (1, 2)
+    with pytest.raises(InputError, match="clips hold values from"):
+        fresh.score_clips(over_255 * 255)
+    for check, said in ((True, "clips have shape"), (False, "clips have 2 channels")):
+        with pytest.raises(InputError, match=said):
+            fresh.score_clips(over_255[:2], check=check)
+    with pytest.raises(InputError, match=r"clips are torch\.int64; a network takes floats"):
+        fresh.score_clips(over_255.long(), check=False)
+    with pytest.raises(InputError, match="clips have 6 axes"):
+        fresh.score_clips(over_255[None, None], check=False)
+    with pytest.raises(InputError, match="clip is 8 x 9 px"):
+        fresh.score_clips(as_clips(some_frames((4, 9, 8, 3)), fresh.spec))
+    with pytest.raises(InputError, match="at least 1 clip"):
+        fresh.score_clips(torch.zeros(0, 3, 4, 32, 32))
+
+
+def test_what_is_no_tensor_is_refused(fresh: Recognizer) -> None:
+    with pytest.raises(InputError, match=r"clips are a ndarray; .* torch\.from_numpy"):
+        fresh.score_clips(np.zeros((3, 4, 32, 32)))  # type: ignore[arg-type]
+
+
+def test_frames_are_made_clips_by_the_contract(fresh: Recognizer) -> None:
+    frames = some_frames()
+    before = frames.copy()
+    scores = fresh.score_frames(frames)
+    assert np.array_equal(frames, before)
+    with torch.no_grad():
+        wanted = fresh.network(as_clips(frames, fresh.spec)[None]).softmax(1).numpy()
+    assert scores.shape == (1, 2)
+    np.testing.assert_allclose(scores, wanted, atol=1e-5)
+    np.testing.assert_array_equal(fresh.score_frames(frames[None])[0], scores[0])
+    both = fresh.score_frames(np.stack([frames[::-1], frames]))
+    np.testing.assert_allclose(both[1], scores[0], atol=1e-6)
+    assert not np.allclose(both[0], scores[0], atol=1e-6)
+    # Dark frames are no clips that somebody forgot to scale.
+    assert fresh.score_frames(np.full_like(frames, 200)).shape == (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("frames", "came"),
+    [
+        (np.zeros((6, 32, 32, 3), np.float32), r"float32 \(6, 32, 32, 3\)"),
+        (np.zeros((6, 32, 32, 3), np.int64), r"int64 \(6, 32, 32, 3\)"),
+        (np.zeros((32, 32, 3), np.uint8), r"uint8 \(32, 32, 3\)"),
+        (np.zeros((3, 6, 32, 32), np.uint8), r"uint8 \(3, 6, 32, 32\)"),
+        (np.zeros((6, 32, 32, 4), np.uint8), r"uint8 \(6, 32, 32, 4\)"),
+        (np.zeros((1, 2, 6, 32, 32, 3), np.uint8), r"uint8 \(1, 2, 6, 32, 32, 3\)"),
+    ],
+)
+def test_other_frames_are_refused(
+    fresh: Recognizer, frames: npt.NDArray[np.uint8], came: str
+) -> None:
+    said = rf"^frames are {came}; this model takes uint8 \(time, height, width, 3\): rgb\.$"
+    with pytest.raises(InputError, match=said):
+        fresh.score_frames(frames)
+
+
+def test_an_embedding_gives_logits_and_no_classes(embedding: Recognizer, files: list[Path]) -> None:
+    assert embedding.labels == ()
+    frames = some_frames((8, 32, 32, 3))
+    clips = torch.from_numpy(frames / 255).float().movedim(-1, -4)
+    with torch.no_grad():
+        wanted = embedding.network(clips[None]).numpy()
+    np.testing.assert_allclose(embedding.score_clips(clips), wanted, atol=1e-6)
+    np.testing.assert_allclose(embedding.score_frames(frames), wanted, atol=1e-5)
+    assert abs(wanted.sum() - 1) > 1e-4
+    said = "this model gives an embedding, not classes"
+    with pytest.raises(InputError, match=said):
+        embedding.predict(files[0])
+    with pytest.raises(InputError, match=said):
+        next(embedding.predict_each(files))
+    with pytest.raises(InputError, match=f"{said}|is unknown to the model"):
+        evaluate(embedding, list_videos(files[0].parents[1]))
+
+
+def test_weights_are_loaded_by_name_and_score(
+    files: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("S3D_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("S3D_OFFLINE", "1")
+    network = make_network("s" * 11, TORCHVISION, classes=400)
+    stand_in(monkeypatch, tmp_path / "mirror", "s3d-kinetics400", publish(network, "torchvision"))
+    recognizer = load("s3d-kinetics400")
+    assert recognizer.licence == "BSD-3-Clause"
+    assert [metric["metric"] for metric in recognizer.metrics] == ["top1", "top5"]
+    assert recognizer.source.startswith("torchvision's S3D")
+    assert recognizer.spec == TORCHVISION_CLIP
+    frames = some_frames((3, 40, 40, 3))
+    clips = as_clips(frames, TORCHVISION_CLIP)
+    np.testing.assert_allclose(
+        recognizer.score_clips(clips), recognizer.score_frames(frames), atol=1e-5
+    )
+    with torch.no_grad():
+        wanted = network(clips[None]).softmax(1).numpy()
+    np.testing.assert_allclose(recognizer.score_clips(clips), wanted, atol=1e-6)
+    with pytest.raises(InputError, match=r"Did you mean s3d-kinetics400"):
+        load("s3d-kinetics4000")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import reprlib
 from dataclasses import replace
 
 import torch
@@ -71,7 +70,7 @@ def settle_ibm(shapes: Shapes, style: Style, arch: str) -> Style:
         InputError: It has average pools.
     """
     if re.search(r"-t[sp]-avg", arch):
-        shown = reprlib.repr(arch)
+        shown = repr(arch[:100])
         raise InputError(f"its network is {shown}, with average pools; only max pools are built.")
     is_i3d = shapes.get("conv3.conv.weight", ())[2:3] == (3,)
     # "-tp" is how their older names say it.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -28,6 +29,7 @@ from s3d.models.style import Style
 LABEL_LISTS = {400: "kinetics400", 600: "kinetics600"}
 """The lists that ship with the package, by their length."""
 
+KINETICS_CLASSES = 400
 CHARADES_CLASSES = 157
 _HASHED_AT_ONCE = 1 << 20
 
@@ -74,6 +76,10 @@ def convert(
             labels do not fit.
     """
     shown = show_path(path)
+    if os.fspath(path) in WEIGHTS and not Path(path).exists():
+        raise InputError(
+            f"{shown}: published weights need no converting. Use them as --model {shown}."
+        )
     contents = read_contents(path)
     known, guessed = _find_source(contents.tensors, source, shown)
     adapted = known.adapt(contents.tensors) if known.adapt else contents.tensors
@@ -81,7 +87,7 @@ def convert(
     network = _fill(tensors, known, contents.arch, style)
     name = identify(path)
     key = next(key for key, value in SOURCES.items() if value is known)
-    model = _describe(network, key, name, labels)
+    model = _describe(network, key, name or _by_file_name(path, key, network.num_classes), labels)
     used = len(contents.tensors) - len(tensors.left)
     return Conversion(model, key, guessed, name, used, tensors.left)
 
@@ -120,7 +126,12 @@ def _digests(file: Path) -> tuple[str, str]:
 
 def _find_source(tensors: dict[str, Tensor], source: str | None, path: str) -> tuple[Source, bool]:
     shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
-    name = source or guess_source(shapes)
+    guess = guess_source(shapes)
+    name = source or guess
+    if name is None and any(tensor.startswith("conv1a.") for tensor in shapes):
+        raise InputError(
+            f"{path}: holds weights of s3d itself already; there is nothing to convert."
+        )
     if name is None:
         first = ", ".join(list(shapes)[:2])
         raise InputError(
@@ -129,6 +140,10 @@ def _find_source(tensors: dict[str, Tensor], source: str | None, path: str) -> t
         )
     if name not in SOURCES:
         raise InputError(f"unknown source {name!r}. Known: {', '.join(SOURCES)}.")
+    if guess not in (None, name):
+        raise InputError(
+            f"{path}: its names are those of {guess}, not of {name}. Take --from {guess}."
+        )
     return SOURCES[name], source is None
 
 
@@ -166,7 +181,7 @@ def _describe(
     network: Network, key: str, name: str | None, labels: Sequence[str] | None
 ) -> ModelFile:
     source = SOURCES[key]
-    weights = WEIGHTS[name] if name else _without_checksum(key, network.num_classes)
+    weights = WEIGHTS.get(name or "")
     spec = source.clip_of(network.channels)
     if network.channels != spec.channels:
         raise InputError(
@@ -182,11 +197,14 @@ def _describe(
     )
 
 
-def _without_checksum(key: str, classes: int) -> Weights | None:
-    """Return the weights of a source that nobody published a checksum of, where classes fit."""
-    fits = classes in LABEL_LISTS or SOURCES[key].embeds
-    published = (w for w in WEIGHTS.values() if w.source == key and not w.files[0].digest)
-    return next(published, None) if fits else None
+def _by_file_name(path: str | Path, key: str, outputs: int) -> str | None:
+    """Return the weights that a file's name says it is, where nobody published a checksum."""
+    for name, weights in WEIGHTS.items():
+        file = weights.files[0]
+        fits = SOURCES[key].embeds or outputs == KINETICS_CLASSES
+        if weights.source == key and fits and not file.digest and file.file == Path(path).name:
+            return name
+    return None
 
 
 def _origin(source: Source, weights: Weights | None) -> str:

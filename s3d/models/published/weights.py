@@ -21,13 +21,17 @@ _DEEPMIND_FILES = f"{_DEEPMIND}/raw/0667e889a5904b4dc122e0ded4c332f49f8df42c/dat
 _TORCH_FILES = "https://download.pytorch.org/models"
 
 
+IMAGES = "googlenet"
+"""The publisher of weights of images, which make no video network by themselves."""
+
+
 @dataclass(frozen=True)
 class Weights:
     """Describe published weights.
 
     Attributes:
         title: What they are, in a line.
-        source: Their publisher, one of `s3d.models.published.sources.SOURCES`; "googlenet" for
+        source: Their publisher, one of `s3d.models.published.sources.SOURCES`; `IMAGES` for
             weights of images, which are there to be inflated.
         files: Their files; the first holds the values and identifies them.
         metrics: What was published of them, each with its protocol.
