@@ -248,7 +248,9 @@ def test_files_that_are_no_weights_of_videos(
 def test_a_source_that_is_not_theirs(capsys: Output, weights: Path, tmp_path: Path) -> None:
     words = ("convert", weights, "--out", tmp_path / "m", "--from")
     assert "unknown source 'torch'. Known: torchvision, kylemin" in refuse(capsys, *words, "torch")
-    told = "weights.pth: its names are those of torchvision, not of kylemin. Take --from torchvision."
+    told = (
+        "weights.pth: its names are those of torchvision, not of kylemin. Take --from torchvision."
+    )
     assert told in refuse(capsys, *words, "kylemin")
 
 
