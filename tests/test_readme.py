@@ -57,7 +57,8 @@ def test_the_commands_run_in_their_order(
             continue
         verbs.append(words[0])
         extra = [*tiny_words(epochs=1), "--quiet"] if words[0] == "train" else []
-        assert main([*words, *extra]) == 0, words
+        # Of so few videos a class the data doctor has something to say: code 1.
+        assert main([*words, *extra]) == (1 if words[0] == "check" else 0), words
     assert verbs[:3] == ["train", "evaluate", "predict"]
     assert (home / "run" / "report.html").exists()
     assert "new.mp4" in capsys.readouterr().out

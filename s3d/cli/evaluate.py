@@ -4,19 +4,28 @@ from __future__ import annotations
 
 import argparse
 import json
+from typing import TYPE_CHECKING
 
 from s3d.cli.model_options import add_model_options, load_recognizer
-from s3d.cli.parser import Verbs, add_verb
+from s3d.cli.parser import DATA_HELP, Verbs, add_verb
 from s3d.cli.terminal import progress_bar
+from s3d.errors import InputError
+
+if TYPE_CHECKING:
+    from s3d.evaluate.evaluation import Evaluation
+    from s3d.infer.recognizer import Recognizer
 
 
 def add(verbs: Verbs) -> None:
     """Add the verb and its options."""
     parser = add_verb(verbs, "evaluate", "score a model on labelled videos", run)
-    parser.add_argument("data", help="folder DIR/<class>/*.* or CSV with path,label")
-    add_model_options(parser)
+    parser.add_argument("data", help=DATA_HELP)
+    add_model_options(parser, required=False)
     parser.add_argument("--protocol", default="clip", help="clip, all-frames, 10x3 or cover [clip]")
     parser.add_argument("--reversed", action="store_true", help="play the videos backwards")
+    parser.add_argument("--splits", metavar="1,2,3", help="splits to score, each with its model")
+    parser.add_argument("--models", metavar="A,B,C", help="their models; or one, {} for the split")
+    parser.add_argument("--quarantine", metavar="FILE", help="leave out what `s3d check` listed")
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
@@ -25,16 +34,50 @@ def run(options: argparse.Namespace) -> int:
     from s3d.infer.views import check_protocol
 
     check_protocol(options.protocol)
-    from s3d.data.videos import list_videos
-    from s3d.evaluate.evaluation import evaluate
+    if options.splits or options.models:
+        return _run_splits(options)
+    if options.model is None:
+        raise InputError("the following arguments are required: --model. See s3d evaluate --help.")
     from s3d.evaluate.table import format_evaluation
 
     recognizer = load_recognizer(options)
-    videos = list_videos(options.data, least_classes=1)
-    progress = progress_bar("scoring")
-    outcome = evaluate(recognizer, videos, options.protocol, options.reversed, progress=progress)
+    outcome = _score(recognizer, options.data, options)
     if options.json:
         print(json.dumps(outcome.to_json(), ensure_ascii=False, indent=1))
     else:
         print(format_evaluation(outcome, recognizer.spec))
     return 0
+
+
+def _run_splits(options: argparse.Namespace) -> int:
+    """Score each split of a data set with its model, and print each and the mean."""
+    from s3d.data.videos import name_split
+    from s3d.evaluate.splits import SplitEvaluation, pair_models
+    from s3d.evaluate.table import format_splits
+
+    if not (options.splits and options.models) or options.model:
+        raise InputError("--splits and --models go together, without --model.")
+    outcomes = {}
+    for split, model in pair_models(options.splits, options.models).items():
+        data = name_split(options.data, split)
+        recognizer = load_recognizer(argparse.Namespace(**{**vars(options), "model": model}))
+        outcomes[split] = _score(recognizer, data, options)
+    outcome = SplitEvaluation(outcomes)
+    if options.json:
+        print(json.dumps(outcome.to_json(), ensure_ascii=False, indent=1))
+    else:
+        print(format_splits(outcome, recognizer.spec))
+    return 0
+
+
+def _score(recognizer: Recognizer, data: str, options: argparse.Namespace) -> Evaluation:
+    """Score the part of the data that is there to be scored."""
+    from s3d.data.quarantine import leave_out
+    from s3d.data.videos import list_videos
+    from s3d.evaluate.evaluation import evaluate
+
+    listed = list_videos(data, least_classes=1)
+    videos = leave_out(listed.take(listed.evaluated_part), options.quarantine)
+    return evaluate(
+        recognizer, videos, options.protocol, options.reversed, progress=progress_bar("scoring")
+    )

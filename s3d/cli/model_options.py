@@ -9,17 +9,20 @@ if TYPE_CHECKING:
     from s3d.infer.recognizer import Recognizer
 
 
-def add_model_options(parser: argparse.ArgumentParser, default: str | None = None) -> None:
+def add_model_options(
+    parser: argparse.ArgumentParser, default: str | None = None, required: bool = True
+) -> None:
     """Add --model and --device.
 
     Args:
         parser: The verb's parser.
         default: The model where none is named; None makes --model needed.
+        required: Whether it is needed where there is no default.
     """
     shown = f" [{default}]" if default else ""
     parser.add_argument(
         "--model",
-        required=default is None,
+        required=required and default is None,
         default=default,
         metavar="MODEL",
         help=f"model.safetensors of a run, or published weights by name (`s3d list`){shown}",

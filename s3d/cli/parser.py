@@ -26,6 +26,9 @@ class Parser(argparse.ArgumentParser):
 Verbs: TypeAlias = "argparse._SubParsersAction[Parser]"
 """What a verb is added to."""
 
+DATA_HELP = "folder DIR/<class>/*.*, CSV with path,label[,group][,split], or data set NAME:DIR"
+"""What a verb says of the data it takes."""
+
 PLAIN = (bool, int, float, str)
 """The types of fields that an option can give."""
 

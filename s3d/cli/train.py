@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from dataclasses import fields
 
-from s3d.cli.parser import Verbs, add_fields, add_verb
+from s3d.cli.parser import DATA_HELP, Verbs, add_fields, add_verb
 from s3d.errors import InputError
 from s3d.train.config import TrainConfig
 
@@ -13,9 +13,7 @@ from s3d.train.config import TrainConfig
 def add(verbs: Verbs) -> None:
     """Add the verb and its options."""
     parser = add_verb(verbs, "train", "train a recogniser on a folder or list of videos", run)
-    parser.add_argument(
-        "data", help="folder DIR/<class>/*.* or CSV with path,label[,group][,split]"
-    )
+    parser.add_argument("data", help=DATA_HELP)
     parser.add_argument("--quiet", action="store_true", help="show nothing")
     add_fields(parser, TrainConfig, skipped=("data",))
 

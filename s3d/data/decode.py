@@ -8,98 +8,61 @@ is stored turned or squeezed. What is given here is what a player would show, up
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from fractions import Fraction
-from typing import cast
 
-import av
 import numpy as np
 import numpy.typing as npt
 from av.container import InputContainer
-from av.packet import Packet
-from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
-from s3d.data.paths import AnyPath, check_file, show_path
+from s3d.data.container import (
+    MAX_SIDE_PX,
+    decode_packet,
+    decode_stream,
+    displayed_size,
+    no_frame,
+    open_stream,
+    quarter_turns,
+    read_packets,
+    sane_rate,
+    unreadable,
+)
+from s3d.data.frame_folder import find_frame_folder
+from s3d.data.paths import AnyPath
+from s3d.data.video_info import Frames, Indices, Reading, Times, VideoInfo
 from s3d.errors import InputError
 
-Frames = npt.NDArray[np.uint8]
-Times = npt.NDArray[np.float64]
-Indices = Sequence[int] | npt.NDArray[np.int64]
+__all__ = (
+    "MAX_SIDE_PX", "Frames", "Indices", "Reading", "Times", "VideoInfo",
+    "iterate_frames", "probe_video", "read_frames", "read_what_decodes",
+)  # fmt: skip
 
-MAX_SIDE_PX = 16384
 MAX_COUNTED_PACKETS = 20_000
 MAX_MEAN_INTERVAL_SECONDS = 100.0
-SANE_RATES_FPS = (0.1, 1000.0)
-FALLBACK_RATE_FPS = 25.0
-
-# Named, so that a "video" that is a play list (hls, dash, concat) cannot make us open other files
-# or addresses, and text is not shown as a film (libav's tty). Sound is named for its clear refusal.
-_CONTAINERS = (
-    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,m4v,mpeg,mpegts,mpegvideo,h264,hevc,av1,obu,ivf,flv,"
-    "live_flv,asf,ogg,gif,apng,nut,mjpeg,mxf,dv,rm,wtv,yuv4mpegpipe,vc1,h263,h261,cavsvideo,dirac,"
-    "wav,mp3,aac,flac,aiff,ac3,amr,w64,au"
-)
-_OPEN_OPTIONS = {"format_whitelist": _CONTAINERS, "protocol_whitelist": "file"}
-
-
-@dataclass(frozen=True, eq=False)
-class VideoInfo:
-    """Describe a video file as a player would show it.
-
-    Attributes:
-        path: As it was given.
-        height_px: Displayed height, after rotation flag and pixel aspect.
-        width_px: Displayed width.
-        frames: Best count known without decoding all; a damaged file may give fewer.
-        rate_fps: Average, frames / duration_seconds.
-        duration_seconds: From the first frame to the end of the last.
-        times_seconds: (frames,) times in display order, from 0, strictly increasing.
-    """
-
-    path: str
-    height_px: int
-    width_px: int
-    frames: int
-    rate_fps: float
-    duration_seconds: float
-    times_seconds: Times = field(repr=False)
-
-
-@dataclass(frozen=True, eq=False)
-class Reading:
-    """Hold frames that were read and what was learnt about the file.
-
-    Attributes:
-        frames: (T, H, W, 3) uint8 RGB.
-        decoded: Frames the whole file gave, where its end came before the last wanted frame, so
-            that the missing ones were taken from the beginning again; otherwise None.
-    """
-
-    frames: Frames
-    decoded: int | None
 
 
 def probe_video(path: AnyPath) -> VideoInfo:
     """Describe a video: packets are counted, and one frame decoded to see that it can be.
 
     Args:
-        path: A local file; never an address, whatever it looks like.
+        path: A local file, never an address, whatever it looks like; or a folder of pictures with
+            their rate, as in "frames/7?rate=12" (`s3d.data.frame_folder`).
 
     Raises:
         InputError: The file is missing, unreadable, no video, without pictures, or over
             16384 px a side, or no frame decodes.
     """
-    with _open_stream(path) as (container, stream):
+    if folder := find_frame_folder(path):
+        return folder.probe()
+    with open_stream(path) as (container, stream):
         first, packets = _survey(container, stream)
         if first is None:
-            raise _no_frame(path)
-        height, width = _displayed_size(first, stream, path)
-        rate, base = _sane_rate(stream), stream.time_base or Fraction(1, 1000)
+            raise no_frame(path)
+        height, width = displayed_size(first, stream, path)
+        rate, base = sane_rate(stream), stream.time_base or Fraction(1, 1000)
         codec = stream.codec_context.name
     if _packets_tell(codec, packets):
         stamps = _in_display_order([pts for pts, _ in packets])
@@ -146,6 +109,8 @@ def read_what_decodes(
     wanted = np.asarray(indices, dtype=np.int64).reshape(-1)
     if wanted.size and wanted.min() < 0:
         raise InputError(f"frame index {wanted.min()} is negative; indices count from 0.")
+    if folder := find_frame_folder(path):
+        return folder.read(wanted, size_px)
     frames, count = _gather(path, wanted, size_px)
     if not wanted.size or count > wanted.max():
         return Reading(frames, None)
@@ -166,12 +131,15 @@ def iterate_frames(path: AnyPath, size_px: tuple[int, int] | None = None) -> Ite
     Raises:
         InputError: As `probe_video`.
     """
-    with _open_stream(path) as (container, stream):
+    if folder := find_frame_folder(path):
+        yield from folder.iterate(size_px)
+        return
+    with open_stream(path) as (container, stream):
         convert = _Converter(stream, size_px, path)
-        for frame in _decode(container, stream):
+        for frame in decode_stream(container, stream):
             yield convert(frame)
         if convert.turns is None:
-            raise _no_frame(path)
+            raise no_frame(path)
 
 
 class _Converter:
@@ -183,8 +151,8 @@ class _Converter:
         self.turns: int | None = None
 
     def start(self, frame: VideoFrame) -> tuple[int, int]:
-        displayed = _displayed_size(frame, self.stream, self.path)
-        self.turns = _quarter_turns(frame)
+        displayed = displayed_size(frame, self.stream, self.path)
+        self.turns = quarter_turns(frame)
         self.size_px = self.size_px or displayed
         return self.size_px
 
@@ -199,7 +167,7 @@ class _Converter:
             # One thread: swscale's own pool costs more than it saves, and dies in a fork.
             rgb = self.reformatter.reformat(frame, width, height, "rgb24", threads=1)
         except ValueError as error:
-            raise _unreadable(self.path, error) from None
+            raise unreadable(self.path, error) from None
         return np.ascontiguousarray(np.rot90(rgb.to_ndarray(), turns))
 
 
@@ -213,9 +181,9 @@ def _gather(
         slots.setdefault(index, []).append(slot)
     out: Frames | None = None
     count = 0
-    with _open_stream(path) as (container, stream):
+    with open_stream(path) as (container, stream):
         convert = _Converter(stream, size_px, path)
-        for frame in _decode(container, stream):
+        for frame in decode_stream(container, stream):
             if out is None:
                 out = np.zeros((len(wanted), *convert.start(frame), 3), np.uint8)
             if count in slots:
@@ -224,81 +192,8 @@ def _gather(
             if count > last:
                 break
     if out is None:
-        raise _no_frame(path)
+        raise no_frame(path)
     return out, count
-
-
-@contextmanager
-def _open_stream(path: AnyPath) -> Iterator[tuple[InputContainer, VideoStream]]:
-    """Open the one stream that is the video, for decoding in this thread alone.
-
-    A container left open hangs the workers that are forked later; this is the only place that
-    opens one.
-    """
-    target = f"file:{check_file(path)}"
-    try:
-        with av.open(target, metadata_errors="ignore", options=_OPEN_OPTIONS) as container:
-            stream = _choose_stream(container, path)
-            stream.thread_type = "NONE"
-            stream.codec_context.thread_count = 1
-            yield container, stream
-    except av.error.FFmpegError as error:
-        raise _unreadable(path, error) from None
-
-
-def _choose_stream(container: InputContainer, path: AnyPath) -> VideoStream:
-    shown = show_path(path)
-    covers = Disposition.attached_pic | Disposition.timed_thumbnails
-    moving = [s for s in container.streams.video if not s.disposition & covers]
-    if not moving:
-        held = "sound" if container.streams.audio else "no stream of pictures"
-        extra = " and a cover picture" if container.streams.video else ""
-        raise InputError(f"{shown}: holds {held}{extra} but no video. Name a file with pictures.")
-    known = [s for s in moving if s.codec_context is not None]
-    if not known:
-        raise InputError(f"{shown}: its video codec is unknown. Convert it to MP4 (H.264).")
-    main = max(known, key=_rank)
-    _check_size(main.height, main.width, path)
-    return main
-
-
-def _rank(stream: VideoStream) -> tuple[bool, bool, int]:
-    """Order streams: a still codec last, since not every cover picture is marked as one."""
-    is_moving = stream.codec_context.name not in ("mjpeg", "png")
-    is_default = bool(stream.disposition & Disposition.default)
-    return is_moving, is_default, stream.width * stream.height
-
-
-def _check_size(height: int, width: int, path: AnyPath) -> None:
-    if max(height, width) > MAX_SIDE_PX:
-        raise InputError(
-            f"{show_path(path)}: is {width} x {height} px; at most {MAX_SIDE_PX} px a side can be "
-            "read. Scale it down first."
-        )
-
-
-def _packets(container: InputContainer, stream: VideoStream) -> Iterator[Packet[VideoStream]]:
-    """Yield packets until the end or until the container breaks; the last is the flush."""
-    try:
-        yield from container.demux(stream)
-    except av.error.FFmpegError:
-        # A damaged tail ends the video. What came before it is good; the decoder is flushed.
-        flush = Packet()
-        flush.stream = stream
-        yield cast("Packet[VideoStream]", flush)
-
-
-def _decode(container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
-    for packet in _packets(container, stream):
-        yield from _decode_packet(packet)
-
-
-def _decode_packet(packet: Packet[VideoStream]) -> list[VideoFrame]:
-    try:
-        return packet.decode()
-    except av.error.FFmpegError:
-        # One bad packet costs its frame, not all that follow.
-        return []
 
 
 def _survey(
@@ -307,11 +202,11 @@ def _survey(
     """Return the first frame that decodes, and (pts, bytes) of every packet that is shown."""
     first: VideoFrame | None = None
     packets: list[tuple[int | None, int]] = []
-    for packet in _packets(container, stream):
+    for packet in read_packets(container, stream):
         if packet.size and not packet.is_discard:
             packets.append((packet.pts, packet.size))
         if first is None:
-            first = next(iter(_decode_packet(packet)), None)
+            first = next(iter(decode_packet(packet)), None)
     return first, packets
 
 
@@ -328,8 +223,8 @@ def _packets_tell(codec: str, packets: list[tuple[int | None, int]]) -> bool:
 
 
 def _decoded_stamps(path: AnyPath) -> list[int | None]:
-    with _open_stream(path) as (container, stream):
-        return [frame.pts for frame in _decode(container, stream)]
+    with open_stream(path) as (container, stream):
+        return [frame.pts for frame in decode_stream(container, stream)]
 
 
 def _in_display_order(stamps: list[int | None]) -> list[int | None]:
@@ -353,40 +248,3 @@ def _times_from(stamps: list[int | None], base: Fraction, rate_fps: float) -> Ti
     if ties > 0.1 * count:
         return uniform
     return seconds + np.arange(count) * 1e-9 if ties else seconds
-
-
-def _sane_rate(stream: VideoStream) -> float:
-    for rate in (stream.average_rate, stream.guessed_rate):
-        if rate and SANE_RATES_FPS[0] <= rate <= SANE_RATES_FPS[1]:
-            return float(rate)
-    return FALLBACK_RATE_FPS
-
-
-def _quarter_turns(frame: VideoFrame) -> int:
-    return round(frame.rotation / 90) % 4
-
-
-def _displayed_size(frame: VideoFrame, stream: VideoStream, path: AnyPath) -> tuple[int, int]:
-    aspect = float(stream.sample_aspect_ratio or 1)
-    if not 0.1 <= aspect <= 10:
-        aspect = 1.0  # A ratio beyond any camera's is damage, not a wish.
-    height, width = frame.height, max(1, round(frame.width * aspect))
-    _check_size(height, width, path)
-    return (width, height) if _quarter_turns(frame) % 2 else (height, width)
-
-
-def _no_frame(path: AnyPath) -> InputError:
-    return InputError(
-        f"{show_path(path)}: no frame of it can be decoded; it is damaged or incomplete. "
-        "Copy or download it again, or leave it out."
-    )
-
-
-def _unreadable(path: AnyPath, error: Exception) -> InputError:
-    reason = getattr(error, "strerror", None) or (str(error).splitlines() or ["?"])[0]
-    if isinstance(error, av.error.ArgumentError):
-        reason = "its format is none of video"  # What libav says of a format we did not name.
-    return InputError(
-        f"{show_path(path)}: is not a video that can be read ({reason}). "
-        "Convert it to MP4, for instance with ffmpeg, or leave it out."
-    )

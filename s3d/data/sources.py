@@ -71,12 +71,12 @@ def group_by_source(videos: Sequence[Video], signatures: Sequence[Signature | No
     Returns:
         One name a video: the given group, otherwise "source 1", "source 2" and so on in order.
     """
-    groups = _Groups(_stack(signatures))
+    groups = _Groups(stack_signatures(signatures))
     for key_of in (_given_key, _name_key):
         _join_equal(groups, [key_of(video) for video in videos])
-    _join_equal(groups, _content_keys(videos))
+    _join_equal(groups, content_keys(videos))
     given = [video.group is not None for video in videos]
-    for left, right in _near_pairs(groups.vectors):
+    for left, right in near_pairs(groups.vectors):
         if not (given[left] and given[right]):
             groups.join_if_near(left, right)
     return _name_groups(videos, [groups.root(i) for i in range(len(videos))])
@@ -139,7 +139,7 @@ def _name_key(video: Video) -> str | None:
     return None
 
 
-def _content_keys(videos: Sequence[Video]) -> list[bytes | None]:
+def content_keys(videos: Sequence[Video]) -> list[bytes | None]:
     """Return a hash of the bytes where another file has as many; reading all would take long."""
     by_size: dict[int, list[int]] = defaultdict(list)
     for item, video in enumerate(videos):
@@ -165,8 +165,15 @@ def _content_hash(path: str) -> bytes | None:
         return None
 
 
-def _near_pairs(vectors: npt.NDArray[np.float32]) -> list[tuple[int, int]]:
-    """Return pairs of near neighbours, nearest first."""
+def near_pairs(
+    vectors: npt.NDArray[np.float32], least: float = LEAST_SIMILARITY
+) -> list[tuple[int, int]]:
+    """Return pairs of near neighbours, nearest first.
+
+    Args:
+        vectors: (N, 706), of length 1 or 0.
+        least: Smallest similarity of a pair, up to 1.
+    """
     rows, columns, values = [], [], []
     keep = min(NEIGHBOURS + 1, len(vectors))
     for start in range(0, len(vectors), BLOCK):
@@ -174,7 +181,7 @@ def _near_pairs(vectors: npt.NDArray[np.float32]) -> list[tuple[int, int]]:
         nearest = np.argpartition(-likeness, keep - 1, axis=1)[:, :keep]
         value = np.take_along_axis(likeness, nearest, axis=1)
         row = np.broadcast_to(start + np.arange(len(likeness))[:, None], nearest.shape)
-        wanted = (value >= LEAST_SIMILARITY) & (row != nearest)
+        wanted = (value >= least) & (row != nearest)
         rows.append(row[wanted])
         columns.append(nearest[wanted])
         values.append(value[wanted])
@@ -200,7 +207,8 @@ def _name_groups(videos: Sequence[Video], roots: Sequence[int]) -> list[str]:
     return [names[root] for root in roots]
 
 
-def _stack(signatures: Sequence[Signature | None]) -> npt.NDArray[np.float32]:
+def stack_signatures(signatures: Sequence[Signature | None]) -> npt.NDArray[np.float32]:
+    """Return (N, 706): a row a video, zero where it has no signature."""
     empty = np.zeros(LENGTH, np.float32)
     rows = [empty if one is None else one for one in signatures]
     return np.stack(rows) if rows else np.zeros((0, LENGTH), np.float32)

@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from s3d.clip import ClipSpec
 from s3d.data.decode import Frames, Indices, VideoInfo, probe_video, read_frames, read_what_decodes
+from s3d.data.frame_folder import split_rate
 from s3d.data.transform import resized_px
 from s3d.data.videos import Video
 from s3d.errors import InputError
@@ -211,5 +212,5 @@ def _shortened(info: VideoInfo, count: int) -> VideoInfo:
 
 
 def _stamp(path: str) -> tuple[int, int]:
-    state = Path(path).stat()
+    state = Path(split_rate(path)[0]).stat()
     return state.st_size, state.st_mtime_ns

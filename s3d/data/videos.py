@@ -1,106 +1,71 @@
-"""Which videos there are and what they show: a folder per class, or a CSV."""
+"""Which videos there are and what they show: a folder per class, a CSV, or a data set by name."""
 
 from __future__ import annotations
 
 import csv
 import os
-import re
 import unicodedata
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from s3d.data.datasets.address import Address, parse_address
+from s3d.data.datasets.table import DATASETS, list_dataset
+from s3d.data.frame_folder import split_rate
+from s3d.data.names import is_hidden, natural_order, on_one_line, plain_name, reason_to_skip
 from s3d.data.paths import AnyPath, show_path
+from s3d.data.video_list import SPLITS, Skipped, Video, VideoList
 from s3d.errors import InputError
 
-SPLITS = ("train", "val", "test")
+__all__ = ("SPLITS", "Skipped", "Video", "VideoList", "list_videos", "name_split", "split_videos")
+
 SPLIT_TRIALS = 10
-
-# Endings that are certainly no video; an unknown one is tried, since libav knows hundreds.
-_OTHER_ENDINGS = re.compile(
-    r"\.(txt|csv|tsv|jsonl?|xml|ya?ml|md|html|pdf|log|ini|py|sh|zip|gz|tar|7z|rar|jpe?g|png|bmp|webp|"
-    r"tiff?|svg|heic|db|npy|npz|pkl|pth?|h5|mat|safetensors|wav|mp3|flac|aac|m4a|opus|srt|vtt|ass|"
-    r"sub|docx?|xlsx?|part|crdownload|tmp|bak|lnk)",
-    re.IGNORECASE,
-)
-
-Skipped = tuple[str, str]
-
-
-@dataclass(frozen=True)
-class Video:
-    """Name one labelled video file.
-
-    Attributes:
-        path: Of the file.
-        label: Its class.
-        group: What it was cut from, if known; videos of one group never part in a split.
-        split: "train", "val" or "test", if given.
-    """
-
-    path: str
-    label: str
-    group: str | None = None
-    split: str | None = None
-
-
-@dataclass(frozen=True)
-class VideoList:
-    """Hold the videos of a source.
-
-    Attributes:
-        videos: In natural order of class and path, or in the CSV's order.
-        labels: The classes in natural order ("take 2" before "take 10").
-        source: The folder or CSV, as given.
-        skipped: (path, reason) of what was left out.
-    """
-
-    videos: tuple[Video, ...]
-    labels: tuple[str, ...]
-    source: str
-    skipped: tuple[Skipped, ...]
 
 
 def list_videos(source: AnyPath, least_classes: int = 2) -> VideoList:
-    """List the labelled videos of a folder `DIR/<class>/**` or of a CSV.
+    """List the labelled videos of a folder, a CSV or a data set as it is distributed.
 
     Args:
-        source: A folder with one sub-folder a class; or a CSV, UTF-8, with a header naming the
-            columns path (relative to the CSV), label, and if wanted group (or source) and split
-            (train, val or test). Other columns are ignored.
+        source: A folder `DIR/<class>/**` with one sub-folder a class; or a CSV, UTF-8, with a
+            header naming the columns path (relative to the CSV), label, and if wanted group (or
+            source) and split (train, val or test), where other columns are ignored; or
+            `NAME:DIR?key=value&...` with a name of `s3d.data.datasets.table.DATASETS`, as in
+            "ucf101:/data/UCF-101?split=2". `?part=test` behind any of them takes that part alone.
         least_classes: Fewest classes allowed: 2 to train, 1 to evaluate.
 
     Raises:
         InputError: The source is missing, unreadable, empty or has no such shape; no listed file
             exists; or there are fewer classes than needed.
     """
-    shown = show_path(source)
+    address = parse_address(os.fspath(source), DATASETS)
+    shown = show_path(address.place)
     try:
-        path = Path(source)
-        if path.is_dir():
-            videos, skipped = _from_folder(path)
-        elif path.is_file():
-            videos, skipped = _from_csv(path)
-        elif path.exists():
-            raise InputError(f"{shown}: is neither a folder nor a file. Give a folder or a CSV.")
-        else:
-            raise InputError(f"{shown}: no such folder or CSV. Check the path.")
+        listed = list_dataset(address) if address.name else _list_plain(address)
     except PermissionError:
         raise InputError(f"{shown}: no permission to read it. Change its permissions.") from None
     except OSError as error:
         raise InputError(f"{shown}: cannot be read ({error.strerror}). Check the path.") from None
-    videos = [replace(video, label=_on_one_line(video.label)) for video in videos]
-    labels = tuple(sorted({video.label for video in videos}, key=_natural))
-    if len(labels) < least_classes:
-        only = f"one class only ({labels[0]!r})" if len(labels) == 1 else f"{len(labels)} classes"
+    _check_classes(listed, least_classes)
+    part = address.options.get("part")
+    return listed.take(part) if part else listed
+
+
+def name_split(source: AnyPath, split: str) -> str:
+    """Return the name of the same data set under another of its splits.
+
+    Raises:
+        InputError: It is no data set that has splits.
+    """
+    address = parse_address(os.fspath(source), DATASETS)
+    if "split" not in DATASETS.get(address.name, ()):
+        having = ", ".join(name for name, keys in DATASETS.items() if "split" in keys)
         raise InputError(
-            f"{shown}: holds {only}; at least {least_classes} are needed. "
-            "Add a sub-folder (or rows) of videos for each action, also for 'none of them'."
+            f"{show_path(address.text)}: has no numbered splits. Name one that has: {having}."
         )
-    return VideoList(tuple(videos), labels, os.fspath(source), tuple(skipped))
+    return address.with_option("split", split)
 
 
 def split_videos(
@@ -137,19 +102,31 @@ def split_videos(
     return train, val
 
 
-def _natural(text: str) -> tuple[list[tuple[int, str]], str]:
-    parts = re.split(r"([0-9]+)", text.casefold())
-    return [(int(p), "") if i % 2 else (-1, p) for i, p in enumerate(parts)], text
+def _list_plain(address: Address) -> VideoList:
+    """List a folder or a CSV, which have no name."""
+    path, shown = Path(address.place), show_path(address.place)
+    missing: list[Video] = []
+    if path.is_dir():
+        videos, skipped = _from_folder(path)
+    elif path.is_file():
+        videos, skipped, missing = _from_csv(path)
+    elif path.exists():
+        raise InputError(f"{shown}: is neither a folder nor a file. Give a folder or a CSV.")
+    else:
+        raise InputError(f"{shown}: no such folder or CSV. Check the path.")
+    videos = [replace(video, label=on_one_line(video.label)) for video in videos]
+    labels = tuple(sorted({video.label for video in videos}, key=natural_order))
+    return VideoList(tuple(videos), labels, address.text, tuple(skipped), tuple(missing))
 
 
-def _plain_name(name: str) -> str:
-    """Return a name as text that can be stored: valid Unicode, composed as most systems do."""
-    return unicodedata.normalize("NFC", os.fsencode(name).decode("utf-8", "replace"))
-
-
-def _on_one_line(label: str) -> str:
-    """Return a label that prints on one line: line feeds and the like become spaces."""
-    return "".join(" " if unicodedata.category(c) == "Cc" else c for c in label)
+def _check_classes(listed: VideoList, least: int) -> None:
+    labels = listed.labels
+    if len(labels) < least:
+        only = f"one class only ({labels[0]!r})" if len(labels) == 1 else f"{len(labels)} classes"
+        raise InputError(
+            f"{show_path(listed.source)}: holds {only}; at least {least} are needed. "
+            "Add a sub-folder (or rows) of videos for each action, also for 'none of them'."
+        )
 
 
 def _from_folder(folder: Path) -> tuple[list[Video], list[Skipped]]:
@@ -157,18 +134,18 @@ def _from_folder(folder: Path) -> tuple[list[Video], list[Skipped]]:
     videos: list[Video] = []
     skipped: list[Skipped] = []
     beside = 0
-    entries = sorted(folder.iterdir(), key=lambda entry: _natural(entry.name))
+    entries = sorted(folder.iterdir(), key=lambda entry: natural_order(entry.name))
     if not entries:
         raise InputError(f"{shown}: is empty. Put one sub-folder of videos a class in it.")
     for entry in entries:
-        if entry.is_dir() and not _is_hidden(entry.name):
+        if entry.is_dir() and not is_hidden(entry.name):
             before = len(videos)
             for path in _walk(entry, skipped):
-                _sort_out(path, _plain_name(entry.name), videos, skipped)
+                _sort_out(path, plain_name(entry.name), videos, skipped)
             if len(videos) == before:
                 skipped.append((str(entry), "class folder without videos"))
         else:
-            reason = _reason_to_skip(entry.name) or "lies beside the class folders"
+            reason = reason_to_skip(entry.name) or "lies beside the class folders"
             beside += reason == "lies beside the class folders"
             skipped.append((str(entry), reason))
     if not videos:
@@ -178,7 +155,7 @@ def _from_folder(folder: Path) -> tuple[list[Video], list[Skipped]]:
 
 
 def _sort_out(path: Path, label: str, videos: list[Video], skipped: list[Skipped]) -> None:
-    reason = _reason_to_skip(path.name)
+    reason = reason_to_skip(path.name)
     if reason:
         skipped.append((str(path), reason))
     else:
@@ -192,23 +169,13 @@ def _walk(folder: Path, skipped: list[Skipped]) -> Iterator[Path]:
         skipped.append((str(error.filename), f"cannot be read ({error.strerror})"))
 
     for root, folders, files in os.walk(folder, onerror=note):
-        folders[:] = sorted((name for name in folders if not _is_hidden(name)), key=_natural)
-        for name in sorted(files, key=_natural):
+        folders[:] = sorted((name for name in folders if not is_hidden(name)), key=natural_order)
+        for name in sorted(files, key=natural_order):
             yield Path(root, name)
 
 
-def _is_hidden(name: str) -> bool:
-    return name.startswith(".") or name == "__MACOSX"
-
-
-def _reason_to_skip(name: str) -> str | None:
-    if _is_hidden(name):
-        return "hidden"
-    ending = Path(name).suffix
-    return f"{ending.lower()} is no video" if _OTHER_ENDINGS.fullmatch(ending) else None
-
-
-def _from_csv(path: Path) -> tuple[list[Video], list[Skipped]]:
+def _from_csv(path: Path) -> tuple[list[Video], list[Skipped], list[Video]]:
+    """Return the videos of a CSV, what is listed twice, and what is not there."""
     shown = show_path(path)
     if path.suffix.lower() != ".csv":
         raise InputError(f"{shown}: is a file but no CSV. Give a folder of classes or a .csv.")
@@ -225,7 +192,7 @@ def _from_csv(path: Path) -> tuple[list[Video], list[Skipped]]:
             )
         if first != number:
             skipped.append((video.path, f"listed twice (rows {first} and {number})"))
-    missing = [name for name in listed if not Path(name).is_file()]
+    missing = [name for name in listed if not _is_there(name)]
     if len(missing) == len(listed):
         names = ", ".join(show_path(name) for name in missing[:3])
         more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
@@ -233,9 +200,13 @@ def _from_csv(path: Path) -> tuple[list[Video], list[Skipped]]:
             f"{shown}: none of its {len(missing)} files exists ({names}{more}). "
             "Paths are relative to the folder of the CSV."
         )
-    skipped += [(name, "no such file") for name in missing]
     gone = set(missing)
-    return [video for name, (_, video) in listed.items() if name not in gone], skipped
+    videos = [video for name, (_, video) in listed.items() if name not in gone]
+    return videos, skipped, [listed[name][1] for name in missing]
+
+
+def _is_there(path: str) -> bool:
+    return Path(path).is_file() or Path(split_rate(path)[0]).is_dir()
 
 
 def _csv_rows(path: Path) -> list[tuple[int, dict[str, str]]]:

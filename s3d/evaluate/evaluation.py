@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from s3d.data.videos import VideoList
+from s3d.data.video_list import VideoList
 from s3d.errors import InputError
 from s3d.evaluate.metrics import (
     class_accuracy,
@@ -40,6 +40,8 @@ class Evaluation:
         failures: (path, reason) of those that could not be read.
         macs_per_video: Multiply-adds, the mean over the videos.
         seconds: What it took, decoding included.
+        data: What was scored, as it was named.
+        part: The part of it: train, val, test or all.
     """
 
     protocol: str
@@ -52,6 +54,18 @@ class Evaluation:
     failures: tuple[tuple[str, str], ...]
     macs_per_video: float
     seconds: float
+    data: str = ""
+    part: str = "all"
+
+    @property
+    def coverage(self) -> str:
+        """Return how many of the listed videos the figures are of, as "19,404 of 19,906 videos"."""
+        return f"{len(self.truth):,} of {self.found:,} videos"
+
+    @property
+    def mean_class_accuracy(self) -> float:
+        """Return the mean over the classes of the share that was named right."""
+        return mean_class_accuracy(self.confusion)
 
     @property
     def confusion(self) -> npt.NDArray[np.int64]:
@@ -70,11 +84,14 @@ class Evaluation:
             for label, value in zip(self.labels, recall, strict=True)
         }
         return {
+            "data": self.data,
+            "part": self.part,
+            "coverage": self.coverage,
             "protocol": self.protocol,
             "reversed": self.is_reversed,
             "top1": round(self.top(1), 4),
             "top5": round(self.top(5), 4) if len(self.labels) > 5 else None,
-            "mean_class_accuracy": round(float(mean_class_accuracy(self.confusion)), 4),
+            "mean_class_accuracy": round(self.mean_class_accuracy, 4),
             "per_class": per_class,
             "videos_found": self.found,
             "videos_scored": len(self.truth),
@@ -107,10 +124,11 @@ def evaluate(
     Raises:
         InputError: A label is unknown to the model, or not one video can be read.
     """
+    recognizer.check_has_classes()
     numbers = _number_labels(recognizer, videos)
     begin = time.perf_counter()
     paths = [video.path for video in videos.videos]
-    scores, truth, lengths, failures = [], [], [], list(videos.skipped)
+    scores, truth, lengths, failures = [], [], [], list(videos.left_out)
     results = recognizer.predict_each(paths, protocol, reverse, threads)
     for done, (path, number, result) in enumerate(zip(paths, numbers, results, strict=True), 1):
         if isinstance(result, Prediction):
@@ -122,7 +140,8 @@ def evaluate(
         if progress:
             progress(done, len(paths))
     if not scores:
-        raise InputError(f"not one of {len(paths)} videos can be read; first: {failures[-1][1]}")
+        reason = failures[-1][1] if failures else "the list is empty."
+        raise InputError(f"not one of {len(paths)} videos can be read; first: {reason}")
     return Evaluation(
         protocol,
         reverse,
@@ -130,10 +149,12 @@ def evaluate(
         np.array(truth),
         np.stack(scores),
         np.array([len(views) for views in lengths]),
-        len(paths) + len(videos.skipped),
+        videos.listed,
         tuple(failures),
         _mean_macs(recognizer, lengths),
         time.perf_counter() - begin,
+        videos.source,
+        videos.part or "all",
     )
 
 

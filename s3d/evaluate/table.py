@@ -6,10 +6,12 @@ import numpy as np
 
 from s3d.clip import ClipSpec
 from s3d.evaluate.evaluation import Evaluation
-from s3d.evaluate.metrics import accuracy_interval, class_accuracy, mean_class_accuracy
+from s3d.evaluate.metrics import accuracy_interval, class_accuracy
+from s3d.evaluate.splits import SplitEvaluation
 from s3d.files import show_path
 
 BAR_WIDTH = 24
+MOST_FAILURES = 10
 DESCRIPTIONS = {
     "clip": "one clip from the middle, centre crop",
     "cover": "clips spread over the whole video, centre crop, scores averaged",
@@ -23,7 +25,8 @@ def format_evaluation(outcome: Evaluation, spec: ClipSpec) -> str:
     scored = len(outcome.truth)
     low, high = accuracy_interval(outcome.top(1), scored)
     order = ", played backwards" if outcome.is_reversed else ""
-    lines = [
+    lines = [f"data       {show_path(outcome.data)}{_part(outcome)}"] if outcome.data else []
+    lines += [
         f"protocol   {outcome.protocol}: {DESCRIPTIONS[outcome.protocol]}{order}",
         f"clip       {spec.describe()}; {outcome.views.mean():.3g} views a video",
         f"videos     {scored:,} of {outcome.found:,} scored",
@@ -33,15 +36,59 @@ def format_evaluation(outcome: Evaluation, spec: ClipSpec) -> str:
     if len(outcome.labels) > 5:
         lines.append(f"top-5      {outcome.top(5):.1%}")
     lines += [
-        f"per class  {mean_class_accuracy(outcome.confusion):.1%} on average",
+        f"per class  {outcome.mean_class_accuracy:.1%} on average",
         f"cost       {outcome.macs_per_video / 1e9:.3g} G multiply-adds a video",
         f"time       {outcome.seconds:.1f} s, {1e3 * outcome.seconds / scored:.0f} ms a video, "
         "decoding included",
         "",
         *_class_lines(outcome),
     ]
-    lines += [f"failed     {reason}" for _, reason in outcome.failures]
-    return "\n".join(lines)
+    return "\n".join([*lines, *_failure_lines(outcome)])
+
+
+def format_splits(outcome: SplitEvaluation, spec: ClipSpec) -> str:
+    """Return the figures of each split and their mean as lines of text, the protocol first."""
+    first = next(iter(outcome.outcomes.values()))
+    order = ", played backwards" if first.is_reversed else ""
+    lines = [
+        f"protocol   {first.protocol}: {DESCRIPTIONS[first.protocol]}{order}",
+        f"clip       {spec.describe()}",
+        "",
+        "split      top-1    top-5    per class   scored",
+    ]
+    for name, one in outcome.outcomes.items():
+        figures = one.top(1), one.top(5), one.mean_class_accuracy
+        lines.append(_split_line(name, figures, f"{one.coverage}, part {one.part}"))
+    means = outcome.means
+    figures = means["top1"], means["top5"], means["mean_class_accuracy"]
+    lines += [_split_line("mean", figures, outcome.coverage), ""]
+    for name, one in outcome.outcomes.items():
+        lines += [f"split {name}: {line}" for line in _failure_lines(one)]
+    return "\n".join(lines).rstrip()
+
+
+def _split_line(name: str, figures: tuple[float, float, float], scored: str) -> str:
+    top1, top5, per_class = figures
+    return f"{name:<9} {top1:6.1%}   {top5:6.1%}      {per_class:6.1%}   {scored}"
+
+
+def _part(outcome: Evaluation) -> str:
+    if outcome.part == "all":
+        return ", all of it"
+    return f", its part {outcome.part} (?part=train, val, test or all chooses)"
+
+
+def _failure_lines(outcome: Evaluation) -> list[str]:
+    """Return a line for each of the first failures, and one that counts the others."""
+    shown = outcome.failures[:MOST_FAILURES]
+    lines = [
+        f"failed     {show_path(reason if path in reason else f'{path}: {reason}')}"
+        for path, reason in shown
+    ]
+    others = len(outcome.failures) - len(shown)
+    if others:
+        lines.append(f"failed     and {others:,} more; --json names all")
+    return lines
 
 
 def _class_lines(outcome: Evaluation) -> list[str]:

@@ -26,11 +26,14 @@ class TrainConfig:
     """Describe a training run.
 
     Attributes:
-        data: Folder with one sub-folder a class, or CSV with path, label [, group, split].
+        data: Folder with one sub-folder a class, CSV with path, label [, group, split], or data set
+            as it is distributed, "ucf101:DIR?split=1" (`s3d.data.videos.list_videos`).
         out: The run's folder. An interrupted run in it goes on.
     """
 
-    data: str = _option("", "folder DIR/<class>/*.* or CSV with path,label[,group][,split]")
+    data: str = _option(
+        "", "folder DIR/<class>/*.*, CSV with path,label[,group][,split], or data set NAME:DIR"
+    )
     out: str = _option("", "folder of the run; an interrupted run in it goes on", metavar="RUN")
 
     init: str | None = _option(
@@ -71,6 +74,9 @@ class TrainConfig:
     balance: bool = _option(True, "show every class equally often")
 
     val_share: float = _option(0.2, "share held out for validation, by whole sources")
+    quarantine: str | None = _option(
+        None, "leave out the files that this list of `s3d check` names", metavar="FILE"
+    )
     max_failed: float = _option(0.1, "stop if a larger share of the files cannot be read")
     cache_gb: float = _option(
         8.0, "keep decoded frames, or frozen features, if they fit this many GB"

@@ -218,6 +218,7 @@ class Trainer:
             self.best = {"top1": outcome.top1, "loss": outcome.loss, "epoch": record.epoch}
             clip = self.run.plan.spec.describe()
             protocol = f"clip (middle, {clip}), {len(outcome.truth)} held-out videos"
+            protocol += f"; {self.run.coverage}" if self.run.coverage else ""
             self._keep(record, [{"metric": "top1", "value": outcome.top1, "protocol": protocol}])
 
     def _keep(self, record: Epoch, metrics: list[dict[str, Any]]) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from s3d.data.decode import VideoInfo, read_frames
+from s3d.data.quarantine import leave_out
 from s3d.data.sources import SIGNATURE_FRAMES, Signature, group_by_source, signature
 from s3d.data.store import Opened, Progress, open_videos
 from s3d.data.videos import Video, VideoList, list_videos, split_videos
@@ -44,11 +45,14 @@ def prepare_run(config: TrainConfig, machine: Machine, stage: Callable[[str], Pr
     init = read_init(config)
     threads = config.threads or machine.cores
     listed = list_videos(config.data)
-    usable = [video for video in listed.videos if video.split != "test"]
-    opened = open_videos(usable, threads, stage("opening videos"))
-    failures = (*listed.skipped, *opened.failures)
-    _check_failures(config, opened, len(usable))
-    notes = _describe(listed, opened)
+    notes = [f"{listed.source}: {listed.count_parts()} videos are there"] if listed.missing else []
+    tests = sum(video.split == "test" for video in listed.videos)
+    asked = _without_tests(listed)
+    listed = leave_out(asked, config.quarantine)
+    opened = open_videos(listed.videos, threads, stage("opening videos"))
+    failures = (*listed.left_out, *opened.failures)
+    _check_failures(config, opened, len(listed.videos))
+    notes += _describe(listed, opened, tests)
     labels = _check_classes(opened.videos, listed)
     _check_counts(opened.videos, listed)
     videos = opened.videos
@@ -60,7 +64,8 @@ def prepare_run(config: TrainConfig, machine: Machine, stage: Callable[[str], Pr
     infos = [i for v, i in zip(videos, opened.infos, strict=True) if v.path in chosen]
     plan = make_plan(config, infos, machine, init)
     plan = _plan_start(config, plan, init, labels, (len(train), len(val)))
-    return Run(Path(config.out), config, plan, labels, train, val, failures, tuple(notes))
+    coverage = _describe_coverage(asked, train, val)
+    return Run(Path(config.out), config, plan, labels, train, val, failures, tuple(notes), coverage)
 
 
 def _plan_start(
@@ -88,10 +93,30 @@ def _check_options(config: TrainConfig) -> None:
     check_writable(Path(config.out))
 
 
+def _without_tests(listed: VideoList) -> VideoList:
+    """Return the list without what is marked test, which training neither opens nor counts."""
+    videos = tuple(video for video in listed.videos if video.split != "test")
+    if not videos:
+        raise InputError(
+            f"{listed.source}: every video is marked test or is missing; mark some train."
+        )
+    missing = tuple(video for video in listed.missing if video.split != "test")
+    return replace(listed, videos=videos, missing=missing)
+
+
+def _describe_coverage(asked: VideoList, train: Sequence[Video], val: Sequence[Video]) -> str:
+    """Return how many of the listed videos a run uses: every figure of it carries that."""
+    parts = [video.part for video in (*asked.videos, *asked.missing)]
+    if not any(video.split == "val" for video in val):
+        return f"{len(train) + len(val):,} of {len(parts):,} listed videos used"
+    return (
+        f"{len(val):,} of {parts.count('val'):,} listed videos to validate, "
+        f"{len(train):,} of {parts.count('train'):,} to train"
+    )
+
+
 def _check_failures(config: TrainConfig, opened: Opened, listed: int) -> None:
     failed = len(opened.failures)
-    if not listed:
-        raise InputError(f"{config.data}: every video is marked test; mark some train.")
     if not opened.videos:
         raise InputError(f"not one of {listed} videos can be read; first: {opened.failures[0][1]}")
     if failed > config.max_failed * listed:
@@ -123,13 +148,12 @@ def _check_counts(videos: Sequence[Video], listed: VideoList) -> None:
         )
 
 
-def _describe(listed: VideoList, opened: Opened) -> list[str]:
+def _describe(listed: VideoList, opened: Opened, tests: int) -> list[str]:
     counts = Counter(video.label for video in opened.videos)
     few, many = min(counts.values()), max(counts.values())
     notes = [
         f"{len(opened.videos)} videos of {len(listed.labels)} classes, {few} to {many} a class"
     ]
-    tests = sum(video.split == "test" for video in listed.videos)
     if tests:
         notes.append(f"{tests} videos marked test were not opened")
     if few < 10:

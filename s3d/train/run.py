@@ -42,6 +42,7 @@ class Run:
         val: Videos validated on; empty where no honest split was possible.
         failures: (path, reason) of files that could not be used.
         notes: What was decided about the data, and why.
+        coverage: How many of the listed videos it uses.
     """
 
     folder: Path
@@ -52,6 +53,7 @@ class Run:
     val: tuple[Video, ...]
     failures: tuple[tuple[str, str], ...]
     notes: tuple[str, ...]
+    coverage: str = ""
 
     @property
     def state_path(self) -> Path:
@@ -88,6 +90,7 @@ class Run:
             "val": [asdict(video) for video in self.val],
             "failures": [list(f) for f in self.failures],
             "notes": list(self.notes),
+            "coverage": self.coverage,
         }
         write_json(self.folder / "run.json", values)
 
@@ -123,6 +126,7 @@ def find_run(config: TrainConfig) -> Run | None:
             tuple(Video(**video) for video in values["val"]),
             tuple((p, r) for p, r in values["failures"]),
             tuple(values["notes"]),
+            str(values["coverage"]),
         )
     except (TypeError, KeyError, ValueError, AttributeError):
         raise _damaged(path) from None

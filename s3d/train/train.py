@@ -32,6 +32,7 @@ from s3d.train.validate import Validation
 
 WORST_CLIPS = 12
 THUMBNAILS = 6
+MOST_FAILURES = 10
 
 
 def train(config: TrainConfig, quiet: bool = False) -> Path:
@@ -101,8 +102,11 @@ def open_trainer(run: Run, machine: Machine, display: Display) -> Trainer:
 def _say_plan(run: Run, machine: Machine, display: Display) -> None:
     for line in (*run.notes, *run.plan.reasons):
         display.say(f"  {line}")
-    for path, reason in run.failures:
+    for path, reason in run.failures[:MOST_FAILURES]:
         display.say(f"  left out: {reason if path in reason else f'{path}: {reason}'}")
+    if len(run.failures) > MOST_FAILURES:
+        others = len(run.failures) - MOST_FAILURES
+        display.say(f"  left out: and {others:,} more; {run.folder / 'run.json'} names all")
     cost = count_cost(
         run.plan.word, run.plan.spec.frames, run.plan.spec.size_px,
         num_classes=len(run.labels), style=run.plan.style, width=run.plan.width,
@@ -174,6 +178,7 @@ def _facts(run: Run, trainer: Trainer, machine: Machine) -> tuple[tuple[str, str
     cost = count_cost(trainer.network, plan.spec.frames, plan.spec.size_px)
     return (
         ("data", f"{run.config.data}: {len(run.train)} to train, {len(run.val)} to validate"),
+        ("coverage", run.coverage),
         ("network", f"{network_name(plan.word)} x {plan.width:g}, style {style_name(plan.style)}"),
         ("parameters", f"{cost.parameters / 1e6:.2f} M"),
         ("cost", f"{cost.macs / 1e9:.2f} G multiply-adds a clip"),

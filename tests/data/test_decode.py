@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 from av.stream import Disposition
 
-import s3d.data.decode as decode
 from s3d.clip import ClipSpec
+from s3d.data import container
 from s3d.data.decode import iterate_frames, probe_video, read_frames, read_what_decodes
 from s3d.data.sample import clip_indices
 from s3d.errors import InputError
@@ -161,8 +161,8 @@ def test_reading_stops_after_the_last_wanted_frame(
 ) -> None:
     path = write_video(tmp_path / "a.mp4", counting(60), options={"bf": "0", "tune": "zerolatency"})
     seen: list[int] = []
-    packets = decode._decode_packet
-    monkeypatch.setattr(decode, "_decode_packet", lambda p: seen.append(1) or packets(p))
+    packets = container.decode_packet
+    monkeypatch.setattr(container, "decode_packet", lambda p: seen.append(1) or packets(p))
     read_frames(path, [4])
     assert len(seen) < 10
 
@@ -309,7 +309,7 @@ def test_absurd_size_is_refused(
     tmp_path: Path, write_video: WriteVideo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = write_video(tmp_path / "a.mp4", counting(2))
-    monkeypatch.setattr(decode, "MAX_SIDE_PX", 40)
+    monkeypatch.setattr(container, "MAX_SIDE_PX", 40)
     with pytest.raises(InputError, match="is 48 x 32 px; at most 40 px a side"):
         probe_video(path)
 

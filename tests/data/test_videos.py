@@ -169,10 +169,10 @@ def test_csv_skips_some_missing_and_repeated_files(tmp_path: Path) -> None:
     path = write_csv(tmp_path, "path,label\n1.mp4,a\n2.mp4,b\n3.mp4,b\n./1.mp4,a\n")
     found = list_videos(path)
     assert [Path(v.path).name for v in found.videos] == ["1.mp4", "2.mp4"]
-    assert sorted(found.skipped) == [
-        (str(tmp_path / "1.mp4"), "listed twice (rows 2 and 5)"),
-        (str(tmp_path / "3.mp4"), "no such file"),
-    ]
+    assert found.skipped == ((str(tmp_path / "1.mp4"), "listed twice (rows 2 and 5)"),)
+    assert found.missing == (Video(str(tmp_path / "3.mp4"), "b"),)
+    assert found.left_out[1] == (str(tmp_path / "3.mp4"), "no such file")
+    assert found.listed == 3
 
 
 @pytest.mark.parametrize(

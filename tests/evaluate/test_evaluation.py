@@ -76,20 +76,23 @@ def test_figures_are_those_counted_by_hand(outcome: Evaluation) -> None:
 
 
 def test_failures_are_counted_and_named_beside_what_was_skipped(outcome: Evaluation) -> None:
-    assert outcome.found == 7
+    assert outcome.found == 6  # a text is no video
     assert set(outcome.failures) == {("7.txt", "is no video"), ("4", "4: is broken.")}
 
 
 def test_json_holds_every_figure(outcome: Evaluation) -> None:
     values = json.loads(json.dumps(outcome.to_json()))
     assert values == {
+        "data": "list.csv",
+        "part": "all",
+        "coverage": "5 of 6 videos",
         "protocol": "cover",
         "reversed": False,
         "top1": 0.6,
         "top5": None,  # of three classes every one is among five
         "mean_class_accuracy": pytest.approx((1 / 2 + 2 / 3) / 2, abs=1e-4),
         "per_class": {"a": 0.5, "b": pytest.approx(2 / 3, abs=1e-4), "c": None},
-        "videos_found": 7,
+        "videos_found": 6,
         "videos_scored": 5,
         "failures": [
             {"path": "7.txt", "reason": "is no video"},

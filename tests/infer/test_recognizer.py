@@ -315,7 +315,7 @@ def test_an_embedding_gives_logits_and_no_classes(embedding: Recognizer, files: 
         embedding.predict(files[0])
     with pytest.raises(InputError, match=said):
         next(embedding.predict_each(files))
-    with pytest.raises(InputError, match=f"{said}|is unknown to the model"):
+    with pytest.raises(InputError, match=said):
         evaluate(embedding, list_videos(files[0].parents[1]))
 
 

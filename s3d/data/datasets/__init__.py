@@ -1,0 +1,1 @@
+"""Data sets as they are distributed: their list files, their folders, their splits."""
