@@ -21,12 +21,13 @@ from typing import Any
 
 import numpy as np
 
-from s3d.data.container import check_size
 from s3d.data.decode import iterate_frames, probe_video
-from s3d.data.flow import FlowRecipe, Levels, compute_flow, quantise_flow, to_grey
+from s3d.data.flow import FlowRecipe, compute_flow, to_grey
 from s3d.data.flow_file import probe_flow, write_levels
+from s3d.data.flow_levels import Levels, quantise_flow
 from s3d.data.names import is_hidden, natural_order, reason_to_skip
 from s3d.data.paths import show_path
+from s3d.data.transform import resize_short_side
 from s3d.data.video_info import VideoInfo
 from s3d.errors import InputError
 from s3d.files import make_folder
@@ -220,7 +221,7 @@ def _compute_file(job: FlowJob, workers: FlowWorkers, tell: Callable[[int], None
     make_folder(job.target.parent)
     for left in job.target.parent.glob(f".{_escaped(job.target.name)}.*.part"):
         left.unlink(missing_ok=True)  # What a killed run was writing.
-    size = _resized(info, workers.recipe.short_side_px)
+    size = resize_short_side(info, workers.recipe.short_side_px)
     greys = (to_grey(frame[None])[0] for frame in iterate_frames(job.source, size))
 
     def parts() -> Iterator[Levels]:
@@ -248,17 +249,25 @@ def _describe(info: VideoInfo) -> dict[str, Any]:
 
 
 def _is_there(target: Path, source: dict[str, Any], parameters: dict[str, Any]) -> bool:
+    """Return whether flow is kept already; flow of another video is no hindrance.
+
+    Raises:
+        InputError: It is there, but was computed otherwise: someone else may need that.
+    """
     if not target.exists():
         return False
     found = probe_flow(target)
-    return found.parameters == parameters and found.source == source
-
-
-def _resized(info: VideoInfo, short_side_px: int) -> tuple[int, int]:
-    scale = short_side_px / min(info.height_px, info.width_px)
-    size = round(info.height_px * scale), round(info.width_px * scale)
-    check_size(*size, info.path)
-    return size
+    if found.parameters != parameters:
+        differing = sorted(
+            f"{key} {found.parameters.get(key)}, not {value}"
+            for key, value in parameters.items()
+            if found.parameters.get(key) != value
+        )
+        raise InputError(
+            f"{show_path(target)}: is flow of other settings ({'; '.join(differing)}). "
+            "Choose another folder for this flow."
+        )
+    return found.source == source
 
 
 def _escaped(name: str) -> str:

@@ -1,0 +1,114 @@
+"""The flow of listed videos: where it is kept, and computed where it is missing."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from s3d.data.datasets.address import parse_address
+from s3d.data.datasets.table import DATASETS
+from s3d.data.flow import FlowRecipe
+from s3d.data.flow_folder import ENDING, FlowJob, FlowWorkers, compute_all
+from s3d.data.frame_folder import split_rate
+from s3d.data.paths import AnyPath
+from s3d.data.store import Progress
+from s3d.data.video_list import Video, VideoList
+from s3d.files import make_folder
+
+OUTSIDE = "outside"
+"""Below it lies the flow of videos that are not in the folder of their list."""
+
+
+@dataclass(frozen=True)
+class FlowFolder:
+    """Say where the flow of a source's videos is kept.
+
+    Attributes:
+        root: The folder of the videos, whose tree is kept.
+        folder: Where their flow is.
+    """
+
+    root: Path
+    folder: Path
+
+    @classmethod
+    def of(cls, source: AnyPath, folder: AnyPath) -> FlowFolder:
+        """Return that of a folder of videos, a list of them or a data set."""
+        place = Path(parse_address(os.fspath(source), DATASETS).place)
+        return cls(place if place.is_dir() else place.parent, Path(folder))
+
+    def find(self, video: AnyPath) -> Path:
+        """Return where the flow of a video belongs: that of ROOT/a/b.avi is a/b.avi.flow.mp4."""
+        # abspath, unlike Path.absolute, takes ".." away, which must not lead out of the folder.
+        path = Path(os.path.abspath(split_rate(os.fspath(video))[0]))  # noqa: PTH100
+        below = Path(os.path.relpath(path, self.root))
+        if below.parts[:1] == ("..",):
+            below = Path(OUTSIDE, *path.parts[1:])
+        return self.folder / below.with_name(below.name + ENDING)
+
+
+@dataclass(frozen=True)
+class FlowTaken:
+    """Hold the flow of some videos.
+
+    Attributes:
+        paths: Of the flow, by the path of its video.
+        reasons: Why a video has none, by its path.
+        pairs: Pairs of frames that were computed for it.
+    """
+
+    paths: dict[str, str]
+    reasons: dict[str, str]
+    pairs: int
+
+    def swap(self, videos: Sequence[Video]) -> tuple[Video, ...]:
+        """Return the flow of the videos in their place; those without are left out."""
+        return tuple(
+            replace(video, path=self.paths[video.path])
+            for video in videos
+            if video.path in self.paths
+        )
+
+    def swap_listed(self, listed: VideoList) -> VideoList:
+        """Return a list of the flow of its videos; those without still count as listed."""
+        kept = listed.without(self.reasons)
+        return replace(kept, videos=self.swap(kept.videos))
+
+
+def take_flow(
+    videos: Sequence[str],
+    where: FlowFolder,
+    recipe: FlowRecipe,
+    threads: int = 1,
+    device: str = "cpu",
+    progress: Progress | None = None,
+) -> FlowTaken:
+    """Return the flow of videos, computed where it is missing; what is there is kept.
+
+    Args:
+        videos: Their paths.
+        where: Where it is kept.
+        recipe: How it is computed.
+        threads: Cores to use.
+        device: Where TV-L1 is computed.
+        progress: Told after each video.
+
+    Raises:
+        InputError: A computing process was killed, or the folder cannot be made.
+    """
+    make_folder(where.folder)
+    jobs = [FlowJob(video, where.find(video)) for video in videos]
+    paths, reasons, pairs = dict[str, str](), dict[str, str](), 0
+    with FlowWorkers(recipe, threads, device) as workers:
+        for done, result in enumerate(compute_all(jobs, workers), start=1):
+            source = result.job.source
+            pairs += result.pairs
+            if result.error is None:
+                paths[source] = str(result.job.target)
+            else:
+                reasons[source] = result.error
+            if progress:
+                progress(done, len(jobs))
+    return FlowTaken(paths, reasons, pairs)
