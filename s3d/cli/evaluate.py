@@ -92,7 +92,7 @@ def _score(
     recognizer: Recognizer | TwoStreams, data: str, options: argparse.Namespace
 ) -> Evaluation:
     """Score the part of the data that is there to be scored."""
-    from s3d.data.flow_videos import FlowFolder
+    from s3d.data.flow_place import FlowPlace
     from s3d.data.quarantine import leave_out
     from s3d.data.videos import list_videos
     from s3d.evaluate.evaluation import evaluate
@@ -103,7 +103,7 @@ def _score(
     flow: list[str] | None = None
     if options.flow is not None:
         paths = [video.path for video in videos.videos]
-        taken = find_flow(options, recognizer, paths, FlowFolder.of(data, options.flow))
+        taken = find_flow(options, recognizer, paths, FlowPlace.of(data, options.flow))
         if isinstance(recognizer, TwoStreams):
             videos = videos.without(taken.reasons)
             flow = [taken.paths[video.path] for video in videos.videos]

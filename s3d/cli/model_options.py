@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from s3d.errors import InputError
 
 if TYPE_CHECKING:
-    from s3d.data.flow_videos import FlowFolder, FlowTaken
+    from s3d.data.flow_place import FlowPlace
+    from s3d.data.flow_videos import FlowTaken
     from s3d.infer.recognizer import Recognizer
     from s3d.infer.streams import TwoStreams
 
@@ -85,7 +86,7 @@ def find_flow(
     options: argparse.Namespace,
     recognizer: Recognizer | TwoStreams,
     videos: Sequence[str],
-    where: FlowFolder,
+    where: FlowPlace,
 ) -> FlowTaken:
     """Return the flow of videos in the folder of --flow, computed there where it is missing.
 

@@ -69,13 +69,13 @@ def _predict(
     recognizer: Recognizer | TwoStreams, options: argparse.Namespace
 ) -> Iterator[Prediction | InputError]:
     """Yield what is said of each video, its flow taken from --flow where that is given."""
-    from s3d.data.flow_videos import FlowFolder
+    from s3d.data.flow_place import FlowPlace
     from s3d.infer.streams import TwoStreams
 
     videos, how = options.videos, (options.protocol, options.reversed)
     flow = list(videos)
     if options.flow is not None:
-        where = FlowFolder(common_folder(videos), Path(options.flow))
+        where = FlowPlace(common_folder(videos), Path(options.flow))
         taken = find_flow(options, recognizer, videos, where)
         # A video without flow is named by whoever tries to read it.
         flow = [taken.paths.get(video, video) for video in videos]

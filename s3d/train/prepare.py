@@ -12,7 +12,8 @@ import numpy as np
 
 from s3d.data.decode import VideoInfo, read_frames
 from s3d.data.flow import FlowRecipe
-from s3d.data.flow_videos import FlowFolder, take_flow
+from s3d.data.flow_place import FlowPlace
+from s3d.data.flow_videos import take_flow
 from s3d.data.quarantine import leave_out
 from s3d.data.sources import SIGNATURE_FRAMES, Signature, group_by_source, signature
 from s3d.data.store import Opened, Progress, open_videos
@@ -85,7 +86,7 @@ def _take_flow(
     """Return the flow of the videos to train and to validate, and why some have none."""
     train, val = videos
     recipe = FlowRecipe(plan.spec.flow_method, plan.spec.flow_side_px)
-    where = FlowFolder.of(config.data, config.flow or "")
+    where = FlowPlace.of(config.data, config.flow or "")
     paths = [video.path for video in (*train, *val)]
     threads = config.threads or machine.cores
     taken = take_flow(paths, where, recipe, threads, machine.device, stage("computing flow"))

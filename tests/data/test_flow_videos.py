@@ -8,7 +8,8 @@ import pytest
 
 from s3d.data.flow import FlowRecipe
 from s3d.data.flow_file import probe_flow
-from s3d.data.flow_videos import FlowFolder, take_flow
+from s3d.data.flow_place import FlowPlace
+from s3d.data.flow_videos import take_flow
 from s3d.data.videos import Video, list_videos
 from tests.conftest import WriteVideo
 from tests.data.moving import slide
@@ -35,7 +36,7 @@ def videos(tmp_path: Path, write_video: WriteVideo) -> Path:
 )
 def test_the_tree_of_the_videos_is_kept(tmp_path: Path, video: str, place: str) -> None:
     root = tmp_path / "root"
-    where = FlowFolder(root, Path("flow"))
+    where = FlowPlace(root, Path("flow"))
     found = where.find(video.format(root=root))
     assert found == Path("flow", place.format(above=tmp_path.absolute()))
 
@@ -44,12 +45,12 @@ def test_folder_list_and_data_set_have_a_root(videos: Path) -> None:
     table = videos / "list.csv"
     table.write_text("path,label\nleft/1.mp4,a\n")
     for source in (videos, table, f"frames:{videos}?rate=3", f"{videos}?part=train"):
-        assert FlowFolder.of(source, "flow").root == videos
+        assert FlowPlace.of(source, "flow").root == videos
 
 
 def test_missing_flow_is_computed_and_kept(videos: Path, tmp_path: Path) -> None:
     listed = list_videos(videos)
-    where = FlowFolder.of(videos, tmp_path / "flow")
+    where = FlowPlace.of(videos, tmp_path / "flow")
     paths = [video.path for video in listed.videos]
     told: list[tuple[int, int]] = []
     taken = take_flow(paths, where, RECIPE, progress=lambda *done: told.append(done))
@@ -65,7 +66,7 @@ def test_a_video_without_flow_still_counts_as_listed(videos: Path, tmp_path: Pat
     (videos / "left" / "2.mp4").write_bytes(b"no video")
     listed = list_videos(videos)
     taken = take_flow(
-        [video.path for video in listed.videos], FlowFolder.of(videos, tmp_path / "flow"), RECIPE
+        [video.path for video in listed.videos], FlowPlace.of(videos, tmp_path / "flow"), RECIPE
     )
     flow = taken.swap_listed(listed)
     assert (len(flow.videos), flow.listed) == (2, 3)
@@ -76,7 +77,7 @@ def test_a_video_without_flow_still_counts_as_listed(videos: Path, tmp_path: Pat
 
 
 def test_flow_of_other_settings_is_left_alone(videos: Path, tmp_path: Path) -> None:
-    paths, where = [str(videos / "left" / "1.mp4")], FlowFolder.of(videos, tmp_path / "flow")
+    paths, where = [str(videos / "left" / "1.mp4")], FlowPlace.of(videos, tmp_path / "flow")
     take_flow(paths, where, RECIPE)
     before = where.find(paths[0]).read_bytes()
     taken = take_flow(paths, where, FlowRecipe(short_side_px=48))
