@@ -1,4 +1,4 @@
-"""What every request to a web server shares: which addresses are asked, where redirects may lead."""
+"""What every request to a web server shares: which addresses are asked, where redirects lead."""
 
 from __future__ import annotations
 

@@ -15,6 +15,8 @@ from s3d.errors import InputError
 _NAMED = re.compile(r"([a-z][a-z0-9_]+):(.*)", re.DOTALL)
 COMMON_KEYS = ("part",)
 """Keys that any source takes."""
+ELSEWHERE = ("shards",)
+"""Names whose place may be other than a folder: a pattern of files, or an address on the web."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,7 @@ def _check_name(address: Address, datasets: Mapping[str, tuple[str, ...]]) -> No
             f"{shown}: the folder is missing; write {address.name}:DIR, as in "
             f"{address.name}:/data/{address.name}."
         )
-    if not Path(address.place).is_dir():
+    if address.name not in ELSEWHERE and not Path(address.place).is_dir():
         raise InputError(f"{shown}: no such folder {show_path(address.place)!r}. Check the path.")
 
 
