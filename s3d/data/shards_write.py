@@ -356,6 +356,7 @@ def _to_bytes(values: object) -> bytes:
 
 def _clean_up(out: Path) -> None:
     """Remove the notes, and what killed runs left half-written."""
-    for pattern in (PLAN, ".[0-9]*.json", ".[0-9]*.tar.*.part", ".[0-9]*.json.*.part"):
+    halves = (f".{name}.*.part" for name in (INDEX, PLAN, ".[0-9]*.json", "[0-9]*.tar"))
+    for pattern in (PLAN, ".[0-9]*.json", *halves):
         for path in out.glob(pattern):
             path.unlink(missing_ok=True)

@@ -78,6 +78,8 @@ def _check_name(address: Address, datasets: Mapping[str, tuple[str, ...]]) -> No
     if address.name not in datasets:
         near = difflib.get_close_matches(address.name, datasets, n=2)
         hint = f" Did you mean {' or '.join(near)}?" if near else ""
+        if address.name in ("http", "https"):
+            hint = " Shards on the web are named shards:https://HOST/DIR."
         raise InputError(
             f"{shown}: unknown data set {address.name!r}.{hint} Known: {', '.join(datasets)}."
         )
