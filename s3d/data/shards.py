@@ -140,8 +140,10 @@ _held = threading.local()
 
 def split_member(path: str) -> tuple[str, str] | None:
     """Part "x.tar#a.mp4" into the tar and the name in it; None where a path has no such form."""
+    if _MARK not in path:
+        return None
     places = [at + 4 for at in range(len(path)) if path.startswith(_MARK, at)]
-    if not places or (not is_url(path) and os.path.exists(path)):  # noqa: PTH110
+    if not is_url(path) and os.path.exists(path):  # noqa: PTH110
         return None
     real = (at for at in places if os.path.isfile(path[:at]))  # noqa: PTH113
     at = places[0] if is_url(path) else next(real, places[0])
@@ -277,7 +279,7 @@ def _state_of(place: str) -> object:
         return None
     try:
         state = os.stat(place)  # noqa: PTH116
-    except OSError:
+    except (OSError, ValueError):
         return ()
     return state.st_size, state.st_mtime_ns
 

@@ -299,7 +299,7 @@ def _parse_pax(content: bytes) -> dict[str, str]:
     while content.rstrip(b"\0"):
         length = int(content.split(b" ", 1)[0])
         record = content[:length]
-        if length < 5 or len(record) != length or not record.endswith(b"\n"):
+        if len(record) != length or not record.endswith(b"\n"):
             raise ValueError("a record of no such length")
         key, _, value = record.split(b" ", 1)[1][:-1].partition(b"=")
         found[key.decode("utf-8", "replace")] = value.decode("utf-8", "surrogateescape")

@@ -16,6 +16,7 @@ import pytest
 from s3d.clip import ClipSpec
 from s3d.data import shards
 from s3d.data.decode import probe_video, read_frames
+from s3d.data.examine import examine
 from s3d.data.quarantine import leave_out, write_quarantine
 from s3d.data.shards import content_size, find_member, read_content, split_member
 from s3d.data.shards_index import index_tar
@@ -24,6 +25,9 @@ from s3d.data.store import FrameStore
 from s3d.data.videos import list_videos
 from s3d.errors import InputError
 from tests.data.packing import pack, write_list, write_tar
+from tests.data.range_server import serve
+
+WriteVideo = Callable[..., Path]
 
 
 @pytest.fixture(autouse=True)
@@ -225,6 +229,18 @@ def test_shards_and_index_of_different_times_are_told(ours: Path) -> None:
         probe_video(path)
 
 
+def test_odd_names_of_folders_and_hidden_tars(tmp_path: Path, videos: list[bytes]) -> None:
+    folder = tmp_path / "o,dd ,,:x #1 end,5"
+    folder.mkdir()
+    write_tar(folder / "x.tar", {"a/1.mp4": b"#" * 700, "a/2.mp4": videos[0]})
+    (folder / "._x.tar").write_bytes(b"what some systems leave")
+    (video,) = (v for v in list_videos(f"shards:{folder}", 1).videos if "2.mp4" in v.path)
+    assert probe_video(video.path).frames == 8
+    assert not list_videos(f"shards:{folder}", 1).skipped
+    with pytest.raises(InputError, match="is not a path"):
+        probe_video("x\0.tar#a.mp4")
+
+
 def test_a_name_that_is_not_there(ours: Path) -> None:
     with pytest.raises(InputError, match=r"the tar holds no such video\. Check the name"):
         find_member(f"{ours}/000000.tar#../../etc/passwd")
@@ -234,15 +250,23 @@ def test_an_empty_video_is_said_to_be_empty(tmp_path: Path, videos: list[bytes])
     write_tar(tmp_path / "x.tar", {"a/1.mp4": b"", "a/2.mp4": videos[0]})
     with pytest.raises(InputError, match=r"1\.mp4: is empty \(0 bytes\)"):
         probe_video(f"{tmp_path}/x.tar#a/1.mp4")
+    assert examine(f"{tmp_path}/x.tar#a/1.mp4").oddities[0][0] == "empty"
 
 
-def test_a_play_list_in_a_tar_opens_no_other_file(tmp_path: Path, colours: Path) -> None:
-    listing = f"#EXTM3U\n#EXTINF:1,\n{colours}/red/0.mp4\n#EXT-X-ENDLIST\n".encode()
-    concat = f"ffconcat version 1.0\nfile {colours}/red/0.mp4\n".encode()
+@pytest.mark.parametrize("is_web", [False, True])
+def test_a_play_list_in_a_tar_opens_no_other_file(
+    tmp_path: Path, write_video: WriteVideo, monkeypatch: pytest.MonkeyPatch, is_web: bool
+) -> None:
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    write_video(tmp_path / "other.ts", np.zeros((9, 64, 64, 3), np.uint8), codec="mpeg4")
+    start = "#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:1,\n"
+    listing = f"{start}{tmp_path}/other.ts\n#EXT-X-ENDLIST\n".encode()
+    concat = b"ffconcat version 1.0\nfile other.ts\n"
     write_tar(tmp_path / "x.tar", {"a/1.m3u8": listing, "a/2.mp4": listing, "a/3.mp4": concat})
-    for name in ("a/1.m3u8", "a/2.mp4", "a/3.mp4"):
-        with pytest.raises(InputError, match="is not a video that can be read"):
-            probe_video(f"{tmp_path}/x.tar#{name}")
+    with serve(tmp_path) as server:
+        for name in ("a/1.m3u8", "a/2.mp4", "a/3.mp4"):
+            with pytest.raises(InputError, match="is not a video that can be read"):
+                probe_video(f"{server.url if is_web else tmp_path}/x.tar#{name}")
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import io
 import tarfile
 from collections.abc import Callable
@@ -163,5 +164,8 @@ def test_a_file_that_fails_leaves_nothing_behind() -> None:
         with pytest.raises(InputError, match=r"v\.mp4: does not have the 4 bytes it had"):
             tar.add("2.mp4", 4, content, "v.mp4")
     offset = tar.add("3.mp4", 4, [b"fo", b"ur"], "v.mp4")
-    tar.close()
+    with pytest.raises(InputError):
+        tar.add("4.mp4", 9000, [b"x" * 8000], "v.mp4")
+    digest = tar.close()
+    assert digest == hashlib.sha256(file.getvalue()).hexdigest()
     assert entries(file.getvalue()) == [Entry("1.mp4", 512, 3), Entry("3.mp4", offset, 4)]

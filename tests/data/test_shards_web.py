@@ -58,9 +58,20 @@ def test_an_address_gives_what_the_folder_gives(server: RangeServer, colours: Pa
     assert [v.label for v in before.videos] == [v.label for v in after.videos]
     for old, new in zip(before.videos, after.videos, strict=True):
         assert new.path.startswith(f"{server.url}/00000")
+        assert probe_video(new.path).frames == 8
         np.testing.assert_array_equal(*(np.stack(list(iterate_frames(v.path))) for v in (old, new)))
     assert len(server.asked) == 17, "one request a video"
     assert all(span for path, span in server.asked[1:])
+
+
+def test_a_large_video_is_not_held_on_to(
+    server: RangeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shards, "MOST_HELD_BYTES", 10)
+    path = list_videos(f"shards:{server.url}").videos[0].path
+    for _ in range(2):
+        probe_video(path)
+    assert len(server.asked) == 3
 
 
 def test_a_pattern_and_a_part_of_an_address(server: RangeServer) -> None:

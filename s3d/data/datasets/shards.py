@@ -5,13 +5,13 @@ from __future__ import annotations
 import itertools
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from s3d.data.datasets.address import Address
 from s3d.data.datasets.lists import Found
-from s3d.data.names import natural_order
+from s3d.data.names import is_hidden, natural_order
 from s3d.data.paths import is_url, show_path
 from s3d.data.shards import join_place, load_index, load_shard
 from s3d.data.shards_index import INDEX, Index, Row, Shard
@@ -53,11 +53,16 @@ def list_shards(address: Address) -> Found:
             f"{show_path(address.text)}: has no {INDEX} of s3d shard. Name the tars, as in "
             "shards:https://HOST/DIR/{000000..000012}.tar."
         )
-    names = sorted((path.name for path in Path(place).glob("*.tar")), key=natural_order)
+    names = sorted(_tars_in(place), key=natural_order)
     if not names:
         _check_compressed(path.name for path in Path(place).iterdir())
         raise InputError(f"{show_path(address.text)}: holds no .tar files. Check the folder.")
     return _list_tars([join_place(place, name) for name in names], address)
+
+
+def _tars_in(folder: str) -> Iterator[str]:
+    found = (path.name for path in Path(folder).glob("*.tar"))
+    return (name for name in found if not is_hidden(name))
 
 
 def _list_index(index: Index, folder: str) -> Found:
