@@ -237,7 +237,7 @@ def test_odd_names_of_folders_and_hidden_tars(tmp_path: Path, videos: list[bytes
     (video,) = (v for v in list_videos(f"shards:{folder}", 1).videos if "2.mp4" in v.path)
     assert probe_video(video.path).frames == 8
     assert not list_videos(f"shards:{folder}", 1).skipped
-    with pytest.raises(InputError, match="is not a path"):
+    with pytest.raises(InputError, match=r"no such file|is not a path"):
         probe_video("x\0.tar#a.mp4")
 
 
