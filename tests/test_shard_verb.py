@@ -57,8 +57,10 @@ def test_packing_then_nothing_more_to_do(colours: Path, tmp_path: Path, capsys: 
     out = tmp_path / "new" / "packed"
     words = ("shard", colours, "--out", out)
     said = run(capsys, *words)
-    assert said == f"shards    1, 16 videos, 0.1 MB\nin        {out}; use it as shards:{out}\n"
-    assert "1, 16 videos, 0.1 MB, 1 done before\n" in run(capsys, *words)
+    assert (
+        said == f"packed    16 videos in 1 shard, 0.1 MB\nin        {out}; use it as shards:{out}\n"
+    )
+    assert "16 videos in 1 shard, 0.1 MB, 1 done before\n" in run(capsys, *words)
 
 
 def test_a_broken_video_is_named_and_the_rest_packed(
@@ -72,11 +74,11 @@ def test_a_broken_video_is_named_and_the_rest_packed(
         assert main(words) == 2
         out, err = capsys.readouterr()
         assert err == f"s3d: {bad}: is empty (0 bytes). Copy or download it again.\n"
-        assert "1, 15 videos" in out and "left out  1 listed videos" in out
+        assert "15 videos in 1 shard" in out and "left out  1 listed video:" in out
     (tmp_path / "q.csv").write_text(f"path,reason\n{bad},empty\n")
     out = tmp_path / "quarantined"
     said = run(capsys, *words[:3], out, "--quarantine", tmp_path / "q.csv")
-    assert "1, 15 videos" in said and "left out  1 listed videos" in said
+    assert "15 videos in 1 shard" in said and "left out  1 listed video:" in said
     assert [v.path for v in list_videos(f"shards:{out}").missing] == [str(bad)]
 
 

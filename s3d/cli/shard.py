@@ -54,10 +54,10 @@ def run(options: argparse.Namespace) -> int:
     code = 0
     for _, reason in packed.index.failed:
         code = print_error(reason)
-    print(f"shards    {_describe(packed)}")
+    print(f"packed    {_describe(packed)}")
     if packed.index.missing:
         print(
-            f"left out  {len(packed.index.missing):,} listed videos: missing, broken, quarantined"
+            f"left out  {_count('listed video', len(packed.index.missing))}: missing, broken, quarantined"
         )
     print(f"in        {show_path(out)}; use it as shards:{show_path(out)}")
     return code
@@ -66,5 +66,10 @@ def run(options: argparse.Namespace) -> int:
 def _describe(packed: Packed) -> str:
     shards = len(packed.index.shards)
     before = shards - packed.written
-    parts = [f"{shards:,}", f"{packed.videos:,} videos", f"{packed.bytes / 1e6:,.1f} MB"]
-    return ", ".join(parts) + (f", {before:,} done before" if before > 0 else "")
+    held = f"{_count('video', packed.videos)} in {_count('shard', shards)}"
+    more = f", {before:,} done before" if before > 0 else ""
+    return f"{held}, {packed.bytes / 1e6:,.1f} MB{more}"
+
+
+def _count(what: str, number: int) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"

@@ -275,7 +275,7 @@ def test_killed_anywhere_it_goes_on_and_ends_with_the_same_bytes(
         capture_output=True, text=True, cwd=ROOT, check=False, timeout=120,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[-2].startswith("shards    4, 16 videos")
+    assert done.stdout.splitlines()[-2].startswith("packed    16 videos in 4 shards")
     assert done.stdout.splitlines()[-2].endswith(", 4 done before")
     assert tree(tmp_path / "killed") == tree(tmp_path / "whole")
     assert set(tree(tmp_path / "whole")) == {
