@@ -55,10 +55,8 @@ def run(options: argparse.Namespace) -> int:
     for _, reason in packed.index.failed:
         code = print_error(reason)
     print(f"packed    {_describe(packed)}")
-    if packed.index.missing:
-        print(
-            f"left out  {_count('listed video', len(packed.index.missing))}: missing, broken, quarantined"
-        )
+    if lost := len(packed.index.missing):
+        print(f"left out  {_count('listed video', lost)}: missing, broken or quarantined")
     print(f"in        {show_path(out)}; use it as shards:{show_path(out)}")
     return code
 
