@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -22,6 +21,8 @@ import numpy.typing as npt
 from s3d.clip import ClipSpec
 from s3d.data.decode import Frames, Indices, VideoInfo, probe_video, read_frames, read_what_decodes
 from s3d.data.frame_folder import split_rate
+from s3d.data.paths import absolute_name
+from s3d.data.shards import find_member
 from s3d.data.transform import resized_px
 from s3d.data.videos import Video
 from s3d.errors import InputError
@@ -140,7 +141,7 @@ class FrameStore:
     def fingerprint(self) -> str:
         """Return a name for these very files at these sizes; a changed file changes it."""
         facts = [
-            (os.fspath(Path(info.path).absolute()), _stamp(info.path), info.frames, *size)
+            (absolute_name(info.path), _stamp(info.path), info.frames, *size)
             for info, size in zip(self.infos, self.sizes, strict=True)
         ]
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
@@ -218,5 +219,7 @@ def _shortened(info: VideoInfo, count: int) -> VideoInfo:
 
 
 def _stamp(path: str) -> tuple[int, int]:
+    if member := find_member(path):
+        return member.stamp()
     state = Path(split_rate(path)[0]).stat()
     return state.st_size, state.st_mtime_ns
