@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from s3d import __version__
 from s3d.cli import check, convert, cost, evaluate, flow, list_networks, predict, sample, train
 from s3d.cli.parser import Parser, parse
-from s3d.cli.terminal import escape_what_cannot_be_encoded, print_error
+from s3d.cli.terminal import escape_what_cannot_be_encoded, first_complains, print_error
 from s3d.errors import InputError
 
 INTERRUPTED = 130
@@ -43,7 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     escape_what_cannot_be_encoded()
     try:
         parser = make_parser()
-        options = parse(sys.argv[1:] if arguments is None else arguments, parser)
+        with first_complains():
+            options = parse(sys.argv[1:] if arguments is None else arguments, parser)
         if options.verb is None:
             parser.print_help()
             return 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from functools import partial
 from typing import TYPE_CHECKING
 
 from s3d.cli.model_options import add_model_options, load_recognizer
@@ -14,6 +15,7 @@ from s3d.errors import InputError
 if TYPE_CHECKING:
     from s3d.evaluate.evaluation import Evaluation
     from s3d.infer.recognizer import Recognizer
+    from s3d.models.processes import Processes
 
 
 def add(verbs: Verbs) -> None:
@@ -30,26 +32,35 @@ def add(verbs: Verbs) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print the scores, and return the exit code."""
+    """Print the scores, and return the exit code; under torchrun all processes share the work."""
+    from s3d.models.processes import join_processes
+
+    with join_processes(options.device) as processes:
+        return _run(options, processes)
+
+
+def _run(options: argparse.Namespace, processes: Processes) -> int:
     from s3d.infer.views import check_protocol
 
     check_protocol(options.protocol)
     if options.splits or options.models:
-        return _run_splits(options)
+        return _run_splits(options, processes)
     if options.model is None:
         raise InputError("the following arguments are required: --model. See s3d evaluate --help.")
     from s3d.evaluate.table import format_evaluation
 
-    recognizer = load_recognizer(options)
-    outcome = _score(recognizer, options.data, options)
+    recognizer = processes.in_turn(lambda: load_recognizer(options))
+    outcome = _score(recognizer, options.data, options, processes)
     if options.json:
-        print(json.dumps(outcome.to_json(), ensure_ascii=False, indent=1))
+        text = json.dumps(outcome.to_json(), ensure_ascii=False, indent=1)
     else:
-        print(format_evaluation(outcome, recognizer.spec))
+        text = format_evaluation(outcome, recognizer.spec)
+    if processes.is_first:
+        print(text)
     return 0
 
 
-def _run_splits(options: argparse.Namespace) -> int:
+def _run_splits(options: argparse.Namespace, processes: Processes) -> int:
     """Score each split of a data set with its model, and print each and the mean."""
     from s3d.data.videos import name_split
     from s3d.evaluate.splits import SplitEvaluation, pair_models
@@ -60,17 +71,22 @@ def _run_splits(options: argparse.Namespace) -> int:
     outcomes = {}
     for split, model in pair_models(options.splits, options.models).items():
         data = name_split(options.data, split)
-        recognizer = load_recognizer(argparse.Namespace(**{**vars(options), "model": model}))
-        outcomes[split] = _score(recognizer, data, options)
+        one = argparse.Namespace(**{**vars(options), "model": model})
+        recognizer = processes.in_turn(partial(load_recognizer, one))
+        outcomes[split] = _score(recognizer, data, options, processes)
     outcome = SplitEvaluation(outcomes)
     if options.json:
-        print(json.dumps(outcome.to_json(), ensure_ascii=False, indent=1))
+        text = json.dumps(outcome.to_json(), ensure_ascii=False, indent=1)
     else:
-        print(format_splits(outcome, recognizer.spec))
+        text = format_splits(outcome, recognizer.spec)
+    if processes.is_first:
+        print(text)
     return 0
 
 
-def _score(recognizer: Recognizer, data: str, options: argparse.Namespace) -> Evaluation:
+def _score(
+    recognizer: Recognizer, data: str, options: argparse.Namespace, processes: Processes
+) -> Evaluation:
     """Score the part of the data that is there to be scored."""
     from s3d.data.quarantine import leave_out
     from s3d.data.videos import list_videos
@@ -79,5 +95,10 @@ def _score(recognizer: Recognizer, data: str, options: argparse.Namespace) -> Ev
     listed = list_videos(data, least_classes=1)
     videos = leave_out(listed.take(listed.evaluated_part), options.quarantine)
     return evaluate(
-        recognizer, videos, options.protocol, options.reversed, progress=progress_bar("scoring")
+        recognizer,
+        videos,
+        options.protocol,
+        options.reversed,
+        progress=progress_bar("scoring") if processes.is_first else None,
+        processes=processes,
     )

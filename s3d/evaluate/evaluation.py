@@ -18,8 +18,10 @@ from s3d.evaluate.metrics import (
     mean_class_accuracy,
     top_k,
 )
+from s3d.evaluate.shards import predict_together
 from s3d.infer.recognizer import Prediction, Recognizer
 from s3d.models.cost import count_cost
+from s3d.models.processes import ALONE, Processes
 
 MOST_COUNTED = 8
 """Lengths whose cost is counted; counting takes tens of milliseconds each."""
@@ -110,6 +112,7 @@ def evaluate(
     *,
     threads: int = 1,
     progress: Callable[[int, int], None] | None = None,
+    processes: Processes = ALONE,
 ) -> Evaluation:
     """Score labelled videos under a protocol.
 
@@ -120,6 +123,7 @@ def evaluate(
         reverse: Play videos backwards.
         threads: Videos read at a time.
         progress: Told after each video.
+        processes: That share the videos; each returns the whole.
 
     Raises:
         InputError: A label is unknown to the model, or not one video can be read.
@@ -129,7 +133,9 @@ def evaluate(
     begin = time.perf_counter()
     paths = [video.path for video in videos.videos]
     scores, truth, lengths, failures = [], [], [], list(videos.left_out)
-    results = recognizer.predict_each(paths, protocol, reverse, threads)
+    results = predict_together(
+        lambda share: recognizer.predict_each(share, protocol, reverse, threads), paths, processes
+    )
     for done, (path, number, result) in enumerate(zip(paths, numbers, results, strict=True), 1):
         if isinstance(result, Prediction):
             scores.append(result.scores)
