@@ -13,7 +13,9 @@ class SyncNorm(nn.BatchNorm2d):
     """Normalise with the statistics of all processes' values, however many each has.
 
     In training it gives the outputs, gradients and running statistics that `nn.BatchNorm2d` has
-    for the whole batch in one process. It takes the place of a norm and keeps its tensors.
+    for the whole batch in one process, and rounds less than that: on a CPU `nn.BatchNorm2d`
+    multiplies before it subtracts the mean, and so loses digits of values far from 0. It takes the
+    place of a norm and keeps its tensors.
     """
 
     def __init__(self, norm: nn.BatchNorm2d) -> None:
@@ -78,8 +80,8 @@ class _Normalise(torch.autograd.Function):
         grad = grad.to(values.dtype)
         normal = (values - _wide(mean, values)).mul_(_wide(scale, values))
         own = torch.stack([grad.sum((0, 2, 3)), (grad * normal).sum((0, 2, 3))])
-        sums = own.double()
-        dist.all_reduce(sums)
+        sums = own.to(torch.float64, copy=True)
+        _add_up(sums)
         shift, slope = sums / count
         back = grad - _wide(shift, grad)
         back.sub_(normal.mul_(_wide(slope, grad))).mul_(_wide(scale * weight, grad))
@@ -101,10 +103,15 @@ def _measure(values: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     var, mean = var.double(), mean.double()
     count = values.numel() // values.shape[1]
     sums = torch.cat([mean, var + mean**2, torch.ones_like(mean[:1])]) * count
-    dist.all_reduce(sums)
+    _add_up(sums)
     total = sums[-1]
     mean, square = (sums[:-1] / total).chunk(2)
     return mean, (square - mean**2).clamp_(min=0), total
+
+
+def _add_up(sums: Tensor) -> None:
+    if dist.is_initialized():
+        dist.all_reduce(sums)
 
 
 def _wide(channels: Tensor, like: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 import os
 from collections.abc import Callable
@@ -72,9 +73,15 @@ def add_gradients(network: Network, trunk: Trunk | None, processes: Processes) -
     return DistributedDataParallel(
         _Tail(trunk) if trunk else network,
         device_ids=[device] if device.type == "cuda" else None,
-        broadcast_buffers=False,
         gradient_as_bucket_view=True,
+        **{_buffer_option(): False},
     )
+
+
+def _buffer_option() -> str:
+    """Return the name, which PyTorch 2.13 changed, of what copies buffers before each step."""
+    names = inspect.signature(DistributedDataParallel.__init__).parameters
+    return "forward_sync_buffers" if "forward_sync_buffers" in names else "broadcast_buffers"
 
 
 def hold_back(classify: Classify, holds: bool) -> AbstractContextManager[None]:

@@ -75,7 +75,7 @@ class Trainer:
         processes.copy_first(self.network)
         if self.trunk:
             self.trunk.train()
-        if config.sync_norms and not processes.is_alone:
+        if config.sync_norms:  # In one process too: what rounds alike goes on alike.
             synchronise_norms(self.trained)
         self.optimizer = make_optimizer(self.trained, config, plan.lr)
         self.average = AveragedWeights(self.trained, config.ema) if config.ema else None
