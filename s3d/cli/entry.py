@@ -21,7 +21,7 @@ from s3d.cli import (
     train,
 )
 from s3d.cli.parser import Parser, parse
-from s3d.cli.terminal import escape_what_cannot_be_encoded, print_error
+from s3d.cli.terminal import escape_what_cannot_be_encoded, first_complains, print_error
 from s3d.errors import InputError
 
 INTERRUPTED = 130
@@ -55,7 +55,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     escape_what_cannot_be_encoded()
     try:
         parser = make_parser()
-        options = parse(sys.argv[1:] if arguments is None else arguments, parser)
+        with first_complains():
+            options = parse(sys.argv[1:] if arguments is None else arguments, parser)
         if options.verb is None:
             parser.print_help()
             return 0

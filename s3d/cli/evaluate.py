@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from functools import partial
 from typing import TYPE_CHECKING
 
 from s3d.cli.model_options import (
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from s3d.evaluate.evaluation import Evaluation
     from s3d.infer.recognizer import Recognizer
     from s3d.infer.streams import TwoStreams
+    from s3d.models.processes import Processes
 
 
 def add(verbs: Verbs) -> None:
@@ -38,26 +40,35 @@ def add(verbs: Verbs) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print the scores, and return the exit code."""
+    """Print the scores, and return the exit code; under torchrun all processes share the work."""
+    from s3d.models.processes import join_processes
+
+    with join_processes(options.device) as processes:
+        return _run(options, processes)
+
+
+def _run(options: argparse.Namespace, processes: Processes) -> int:
     from s3d.infer.views import check_protocol
 
     check_protocol(options.protocol)
     if options.splits or options.models:
-        return _run_splits(options)
+        return _run_splits(options, processes)
     if options.model is None:
         raise InputError("the following arguments are required: --model. See s3d evaluate --help.")
     from s3d.evaluate.table import format_evaluation
 
-    recognizer = load_streams(options)
-    outcome = _score(recognizer, options.data, options)
+    recognizer = processes.in_turn(lambda: load_streams(options))
+    outcome = _score(recognizer, options.data, options, processes)
     if options.json:
-        print(json.dumps(outcome.to_json(), ensure_ascii=False, indent=1))
+        text = json.dumps(outcome.to_json(), ensure_ascii=False, indent=1)
     else:
-        print(format_evaluation(outcome, *_clips_of(recognizer)))
+        text = format_evaluation(outcome, *_clips_of(recognizer))
+    if processes.is_first:
+        print(text)
     return 0
 
 
-def _run_splits(options: argparse.Namespace) -> int:
+def _run_splits(options: argparse.Namespace, processes: Processes) -> int:
     """Score each split of a data set with its model, and print each and the mean."""
     from s3d.data.videos import name_split
     from s3d.evaluate.splits import SplitEvaluation, pair_models
@@ -70,13 +81,15 @@ def _run_splits(options: argparse.Namespace) -> int:
     for split, model in pair_models(options.splits, options.models).items():
         data = name_split(options.data, split)
         own = {**vars(options), "model": model, "flow_model": flow_models.get(split)}
-        recognizer = load_streams(argparse.Namespace(**own))
-        outcomes[split] = _score(recognizer, data, options)
+        recognizer = processes.in_turn(partial(load_streams, argparse.Namespace(**own)))
+        outcomes[split] = _score(recognizer, data, options, processes)
     outcome = SplitEvaluation(outcomes)
     if options.json:
-        print(json.dumps(outcome.to_json(), ensure_ascii=False, indent=1))
+        text = json.dumps(outcome.to_json(), ensure_ascii=False, indent=1)
     else:
-        print(format_splits(outcome, *_clips_of(recognizer)))
+        text = format_splits(outcome, *_clips_of(recognizer))
+    if processes.is_first:
+        print(text)
     return 0
 
 
@@ -89,7 +102,10 @@ def _clips_of(recognizer: Recognizer | TwoStreams) -> tuple[ClipSpec, ...]:
 
 
 def _score(
-    recognizer: Recognizer | TwoStreams, data: str, options: argparse.Namespace
+    recognizer: Recognizer | TwoStreams,
+    data: str,
+    options: argparse.Namespace,
+    processes: Processes,
 ) -> Evaluation:
     """Score the part of the data that is there to be scored."""
     from s3d.data.flow_place import FlowPlace
@@ -103,7 +119,8 @@ def _score(
     flow: list[str] | None = None
     if options.flow is not None:
         paths = [video.path for video in videos.videos]
-        taken = find_flow(options, recognizer, paths, FlowPlace.of(data, options.flow))
+        where = FlowPlace.of(data, options.flow)
+        taken = processes.first(lambda: find_flow(options, recognizer, paths, where))
         if isinstance(recognizer, TwoStreams):
             videos = videos.without(taken.reasons)
             flow = [taken.paths[video.path] for video in videos.videos]
@@ -114,6 +131,7 @@ def _score(
         videos,
         options.protocol,
         options.reversed,
-        progress=progress_bar("scoring"),
+        progress=progress_bar("scoring") if processes.is_first else None,
         flow=flow,
+        processes=processes,
     )

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
+from s3d.errors import InputError
 from s3d.files import show_path
 
 USER_ERROR = 2
+SILENT_SECONDS = 5.0
 
 
 def print_error(message: str) -> int:
@@ -20,6 +25,19 @@ def print_error(message: str) -> int:
     """
     print(f"s3d: {show_path(' '.join(message.split()))}", file=sys.stderr)
     return USER_ERROR
+
+
+@contextmanager
+def first_complains() -> Iterator[None]:
+    """Let only the first of many processes complain of the words that torchrun told them all."""
+    try:
+        yield
+    except InputError:
+        if os.environ.get("RANK", "0") == "0":
+            raise
+        # torchrun ends all others with the first that ends: that must be the one that speaks.
+        time.sleep(SILENT_SECONDS)
+        raise SystemExit(USER_ERROR) from None
 
 
 def escape_what_cannot_be_encoded() -> None:

@@ -6,6 +6,7 @@ import argparse
 from dataclasses import fields
 
 from s3d.cli.parser import DATA_HELP, Verbs, add_fields, add_verb
+from s3d.cli.terminal import first_complains
 from s3d.errors import InputError
 from s3d.train.config import TrainConfig
 
@@ -21,9 +22,10 @@ def add(verbs: Verbs) -> None:
 def run(options: argparse.Namespace) -> int:
     """Train, and return the exit code."""
     names = [option.name for option in fields(TrainConfig)]
-    config = TrainConfig(**{name: getattr(options, name) for name in names})
-    if not config.out:
-        raise InputError("--out is missing: name a folder for the run, as in --out run.")
+    with first_complains():
+        config = TrainConfig(**{name: getattr(options, name) for name in names})
+        if not config.out:
+            raise InputError("--out is missing: name a folder for the run, as in --out run.")
     from s3d.train.train import train
 
     train(config, options.quiet)

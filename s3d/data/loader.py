@@ -1,7 +1,8 @@
 """Batches of training clips, made by threads ahead of the model that takes them.
 
 Which videos a batch holds, where each clip begins and how it is changed follow from (seed, epoch,
-place) alone, not from threads or time: a run that was killed goes on exactly where it was.
+place) alone, not from threads, processes or time: a run that was killed goes on exactly where it
+was, and many processes make together the very batches that one would make.
 """
 
 from __future__ import annotations
@@ -34,8 +35,28 @@ Failures = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)
+class Share:
+    """Say which places of a batch one process makes, and in how many parts.
+
+    Attributes:
+        rank: Number of the process.
+        world: How many processes share each part.
+        parts: Parts of a batch; which places are in one does not depend on the processes.
+    """
+
+    rank: int = 0
+    world: int = 1
+    parts: int = 1
+
+    def places(self, batch: int) -> list[Indices]:
+        """Return the places of each part of a batch of so many clips."""
+        parts = np.array_split(np.arange(batch), self.parts)
+        return [part[self.rank :: self.world] for part in parts]
+
+
+@dataclass(frozen=True)
 class Batch:
-    """Hold one batch.
+    """Hold one batch, or a part of it.
 
     Its clips are still frames: they are normalised by the thread, or the GPU, that runs the
     network, since a second thread in PyTorch's parallel operations would fight the first for cores.
@@ -55,7 +76,8 @@ class Batch:
 
     def clips(self, spec: ClipSpec, device: str = "cpu") -> Tensor:
         """Return the clips (B, C, T, H, W) float32 on a device, channels-last in memory."""
-        return normalise(self.frames.to(device), spec, self.tones.to(device))
+        frames = self.frames.to(device, non_blocking=True)
+        return normalise(frames, spec, self.tones.to(device, non_blocking=True))
 
 
 @dataclass(frozen=True)
@@ -74,7 +96,14 @@ class FeatureBatch:
 
 
 class Loader(ABC, Generic[Item, Made]):
-    """Draw which videos a batch holds; what is read of each is for others to say."""
+    """Draw which videos a batch holds; what is read of each is for others to say.
+
+    Attributes:
+        threads: Batches, or parts of them, made at a time.
+        ahead: Made before they are asked for.
+        share: What is made of each batch.
+        pins: Whether they are put where a GPU can fetch them by itself.
+    """
 
     def __init__(
         self, paths: Sequence[str], labels: Sequence[int], batch: int, seed: int, balance: bool
@@ -84,13 +113,14 @@ class Loader(ABC, Generic[Item, Made]):
         Args:
             paths: Of the videos, to name those that fail.
             labels: Class number of each video; -1 keeps one out.
-            batch: Clips in a batch.
+            batch: Clips in a batch, of all processes together.
             seed: Decides everything random.
             balance: Draw every class equally often.
         """
         self.paths, self.batch, self.seed, self.balance = paths, batch, seed, balance
         self.labels: Indices = np.asarray(labels, np.int64)
         self.threads, self.ahead = 1, BATCHES_AHEAD
+        self.share, self.pins = Share(), False
 
     @property
     def steps(self) -> int:
@@ -98,12 +128,11 @@ class Loader(ABC, Generic[Item, Made]):
         return max(1, round(int((self.labels >= 0).sum()) / self.batch))
 
     def batches(self, epoch: int, first: int = 0) -> Iterator[Made]:
-        """Yield the batches of an epoch from step `first` on."""
+        """Yield the batches of an epoch from step `first` on: of each, the share and its parts."""
         order = draw_order(self.labels, (self.seed, epoch), self.balance)
-        order = np.resize(order, self.steps * self.batch)
-        parts = [order[s * self.batch : (s + 1) * self.batch] for s in range(first, self.steps)]
-        places = [(epoch, s) for s in range(first, self.steps)]
-        jobs = [(part, *place) for part, place in zip(parts, places, strict=True)]
+        whole = np.resize(order, (self.steps, self.batch))
+        parts = self.share.places(self.batch)
+        jobs = [(whole[s], epoch, s, part) for s in range(first, self.steps) for part in parts]
         yield from run_ahead(self._make, jobs, self.threads, self.ahead)
 
     @abstractmethod
@@ -114,15 +143,19 @@ class Loader(ABC, Generic[Item, Made]):
     def _join(self, items: list[Item], labels: Tensor, failures: Failures) -> Made:
         """Return the batch of some clips."""
 
-    def _make(self, job: tuple[Indices, int, int]) -> Made:
-        videos, epoch, step = job
+    def _make(self, job: tuple[Indices, int, int, Indices]) -> Made:
+        videos, epoch, step, places = job
         items, labels, failures = list[Item](), list[int](), list[tuple[str, str]]()
-        for place, video in enumerate(videos):
-            rng = np.random.default_rng((self.seed, epoch, step, place))
-            item, used = self._read_some(int(video), rng, failures)
+        for place in places:
+            rng = np.random.default_rng((self.seed, epoch, step, int(place)))
+            item, used = self._read_some(int(videos[place]), rng, failures)
             items.append(item)
             labels.append(int(self.labels[used]))
-        return self._join(items, torch.tensor(labels), tuple(failures))
+        return self._join(items, self._pin(torch.tensor(labels)), tuple(failures))
+
+    def _pin(self, tensor: Tensor) -> Tensor:
+        """Return a tensor where a GPU can fetch it by itself, if that was asked for."""
+        return tensor.pin_memory() if self.pins else tensor
 
     def _read_some(
         self, video: int, rng: np.random.Generator, failures: list[tuple[str, str]]
@@ -181,7 +214,8 @@ class ClipLoader(Loader[tuple[Frames, Tone], Batch]):
     def _join(self, items: list[tuple[Frames, Tone]], labels: Tensor, failures: Failures) -> Batch:
         frames = np.stack([frames for frames, _ in items])
         tones = np.array([tone for _, tone in items], np.float32)
-        return Batch(torch.from_numpy(frames), torch.from_numpy(tones), labels, failures)
+        parts = self._pin(torch.from_numpy(frames)), self._pin(torch.from_numpy(tones))
+        return Batch(*parts, labels, failures)
 
 
 class FeatureLoader(Loader[Features, FeatureBatch]):
@@ -212,7 +246,7 @@ class FeatureLoader(Loader[Features, FeatureBatch]):
         return self.store.read(video, int(rng.integers(self.store.views)))
 
     def _join(self, items: list[Features], labels: Tensor, failures: Failures) -> FeatureBatch:
-        return FeatureBatch(join_features(items), labels, failures)
+        return FeatureBatch(self._pin(join_features(items)), labels, failures)
 
 
 def join_features(features: Sequence[Features]) -> Tensor:

@@ -18,9 +18,11 @@ from s3d.evaluate.metrics import (
     mean_class_accuracy,
     top_k,
 )
+from s3d.evaluate.shards import predict_together
 from s3d.infer.recognizer import Prediction, Recognizer
 from s3d.infer.streams import TwoStreams
 from s3d.models.cost import count_cost
+from s3d.models.processes import ALONE, Processes
 
 STREAM_FIGURES = ("top1", "top5", "mean_class_accuracy", "macs_per_video")
 MOST_COUNTED = 8
@@ -120,6 +122,7 @@ def evaluate(
     threads: int = 1,
     progress: Callable[[int, int], None] | None = None,
     flow: Sequence[str] | None = None,
+    processes: Processes = ALONE,
 ) -> Evaluation:
     """Score labelled videos under a protocol.
 
@@ -131,6 +134,7 @@ def evaluate(
         threads: Videos read at a time.
         progress: Told after each video.
         flow: The flow of each video, for two streams; None computes it.
+        processes: That share the videos; each returns the whole.
 
     Raises:
         InputError: A label is unknown to the model, or not one video can be read.
@@ -138,12 +142,18 @@ def evaluate(
     numbers = _number_labels(recognizer.labels, videos)
     begin = time.perf_counter()
     paths = [video.path for video in videos.videos]
-    results: Iterable[Prediction | InputError]
-    if isinstance(recognizer, TwoStreams):
-        results = recognizer.predict_each(paths, protocol, reverse, threads, flow=flow)
-    else:
+    if isinstance(recognizer, Recognizer):
         recognizer.check_has_classes()
-        results = recognizer.predict_each(paths, protocol, reverse, threads)
+
+    def predict(share: Sequence[tuple[str, str]]) -> Iterable[Prediction | InputError]:
+        own = [path for path, _ in share]
+        if isinstance(recognizer, Recognizer):
+            return recognizer.predict_each(own, protocol, reverse, threads)
+        moved = [path for _, path in share]
+        return recognizer.predict_each(own, protocol, reverse, threads, flow=moved)
+
+    each = list(zip(paths, flow or paths, strict=True))
+    results = predict_together(predict, each, processes)
     found, truth, failures = list[Prediction](), list[int](), list(videos.left_out)
     for done, (path, number, result) in enumerate(zip(paths, numbers, results, strict=True), 1):
         if isinstance(result, Prediction):

@@ -66,7 +66,9 @@ class TrainConfig:
     resize: str | None = _option(None, "keep (aspect) or squash", choices=("keep", "squash"))
 
     epochs: int | None = _option(None, "times each clip is seen")
-    batch: int = _option(32, "clips in a step")
+    batch: int = _option(32, "clips in a step, of all processes together")
+    accumulate: int = _option(1, "parts in which a step is done, to save memory; norms see a part")
+    sync_norms: bool = _option(False, "norms see the batch of all processes (torchrun)")
     lr: float | None = _option(None, "highest learning rate (2e-3 for adamw, 0.1 for sgd)")
     optimizer: str = _option("adamw", "adamw or sgd (momentum 0.9)", choices=OPTIMIZERS)
     schedule: str = _option(
@@ -106,6 +108,11 @@ class TrainConfig:
             value = getattr(self, option.name)
             if choices and value is not None and value not in choices:
                 raise InputError(f"{option.name} is {value!r}; it is one of {', '.join(choices)}.")
+        if self.accumulate > self.batch:
+            raise InputError(
+                f"--accumulate {self.accumulate} parts of --batch {self.batch} leave parts without "
+                f"a clip; at most {self.batch} can be had."
+            )
         if self.freeze_until is not None and self.init is None:
             raise InputError(
                 f"--freeze-until {self.freeze_until} keeps weights that nothing has trained; "
@@ -126,6 +133,7 @@ _RANGES: tuple[tuple[str, float, float], ...] = (
     ("size", 32, 2048),
     ("epochs", 1, 1_000_000),
     ("batch", 1, 65536),
+    ("accumulate", 1, 65536),
     ("lr", 1e-9, 1e3),
     ("warmup", 0, 1),
     ("weight_decay", 0, 10),

@@ -101,6 +101,8 @@ def keep_features(
         run.cache_path, _key(run, trunk, store), paths, len(run.train), run.plan.views,
         _shape(run.config.freeze_until, run.plan),
     )  # fmt: skip
+    if features.is_whole:
+        return features
     saved = time.monotonic()
     for group in _read_groups(run, store, features, threads):
         features.add(len(group.videos), _compute(group, trunk, store), group.failures)

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, replace
+from itertools import islice
 from typing import Any
 
 import torch
@@ -14,15 +15,18 @@ from torch import Tensor, nn
 
 from s3d.data.clips import Augmentation
 from s3d.data.feature_store import FeatureStore
-from s3d.data.loader import Batch, ClipLoader, FeatureBatch, FeatureLoader
+from s3d.data.loader import Batch, ClipLoader, FeatureBatch, FeatureLoader, Share
 from s3d.data.store import FrameStore
 from s3d.errors import InputError
 from s3d.files import write_text
 from s3d.models.device import choose_device
 from s3d.models.model_file import ModelFile, load_model, save_model
 from s3d.models.network import Network, build
+from s3d.models.processes import ALONE, Processes
+from s3d.models.sync_norm import synchronise_norms
 from s3d.train.begin import load_weights
 from s3d.train.display import Display
+from s3d.train.distributed import add_gradients, hold_back, seed_dropout
 from s3d.train.optimise import compute_loss, learning_rate, make_optimizer, mixed_precision
 from s3d.train.plan import count_cores
 from s3d.train.report import Epoch
@@ -37,7 +41,14 @@ MOST_VALIDATIONS = 40
 class Trainer:
     """Train one run from where it stands to its end."""
 
-    def __init__(self, run: Run, store: FrameStore, numbers: list[int], display: Display) -> None:
+    def __init__(
+        self,
+        run: Run,
+        store: FrameStore,
+        numbers: list[int],
+        display: Display,
+        processes: Processes = ALONE,
+    ) -> None:
         """Build network, optimizer and loader, and take up the state, or the start, there is.
 
         Args:
@@ -45,23 +56,27 @@ class Trainer:
             store: The training videos, then the validation videos.
             numbers: Class number of each; -1 for one that must not be used.
             display: Shows how it goes.
+            processes: That train it together; the first one writes what is kept.
 
         Raises:
             InputError: The state, or the model to start from, does not fit the run.
         """
         config, plan = run.config, run.plan
-        self.run, self.store, self.display = run, store, display
+        self.run, self.store, self.display, self.processes = run, store, display, processes
         self.device = choose_device(config.device)
         torch.manual_seed(config.seed)
         self.network = _build_network(run).to(self.device).train()
         self.trunk = Trunk(self.network, config.freeze_until) if config.freeze_until else None
         self.trained: nn.Module = self.trunk.tail if self.trunk else self.network
         self.kept: Kept | None = None
-        state = load_state(run.state_path)
-        if state is None and plan.start:
+        state = processes.first(lambda: load_state(run.state_path))
+        if state is None and plan.start and processes.is_first:
             load_weights(plan.start, config, self.network, str(run.folder))
+        processes.copy_first(self.network)
         if self.trunk:
             self.trunk.train()
+        if config.sync_norms:  # In one process too: what rounds alike goes on alike.
+            synchronise_norms(self.trained)
         self.optimizer = make_optimizer(self.trained, config, plan.lr)
         self.average = AveragedWeights(self.trained, config.ema) if config.ema else None
         split = len(run.train)
@@ -77,8 +92,9 @@ class Trainer:
             views=plan.views,
             balance=config.balance,
             # Frames at hand are copied faster by one thread; decoding is what takes many.
-            threads=1 if store.is_kept else config.threads or count_cores(),
+            threads=1 if store.is_kept else config.threads or self._share_cores(),
         )
+        self._divide(self.loader)
         self.steps = plan.epochs * self.loader.steps
         self.every = max(1, plan.epochs // MOST_VALIDATIONS)
         self.step = 0
@@ -89,6 +105,7 @@ class Trainer:
         self.saved = time.monotonic()
         if state is not None:
             self._take_up(state)
+        self.classify = add_gradients(self.network, self.trunk, processes)
 
     def use(self, features: FeatureStore) -> None:
         """Take the features of the frozen blocks from where they are kept, from now on."""
@@ -98,6 +115,7 @@ class Trainer:
         self.loader = FeatureLoader(
             features, self.labels, config.batch, config.seed, balance=config.balance
         )
+        self._divide(self.loader)
 
     def train(self) -> None:
         """Train to the end; a state is saved at least every `checkpoint_seconds`.
@@ -116,12 +134,24 @@ class Trainer:
         """Return the validation of the model that was kept; None without validation."""
         if not self.val:
             return None
-        network = load_model(self.run.model_path).network.to(self.device)
-        return validate(network, self.store, self.val, self.val_labels)
+        first = self.processes.is_first
+        network = load_model(self.run.model_path).network if first else _build_network(self.run)
+        self.processes.copy_first(network.to(self.device))
+        return validate(network, self.store, self.val, self.val_labels, processes=self.processes)
+
+    def _divide(self, loader: ClipLoader | FeatureLoader) -> None:
+        processes = self.processes
+        loader.share = Share(processes.rank, processes.world, self.run.config.accumulate)
+        loader.pins = self.device == "cuda"
+
+    def _share_cores(self) -> int:
+        return max(1, count_cores() // self.processes.local_world)
 
     def _train_epoch(self, epoch: int) -> None:
-        for batch in self.loader.batches(epoch, self.step % self.loader.steps):
-            self._take_step(batch)
+        done = self.step % self.loader.steps
+        parts = self.loader.batches(epoch, done)
+        for _ in range(done, self.loader.steps):
+            self._take_step(islice(parts, self.run.config.accumulate))
             last = self.step % self.loader.steps == 0
             if last:
                 self._end_epoch(epoch)
@@ -129,44 +159,54 @@ class Trainer:
                 self._save()
                 self.saved = time.monotonic()
 
-    def _take_step(self, batch: Batch | FeatureBatch) -> None:
+    def _take_step(self, parts: Iterable[Batch | FeatureBatch]) -> None:
         begin = time.perf_counter()
-        config, seed = self.run.config, (self.run.config.seed, self.step)
-        rate = learning_rate(config, self.run.plan.lr, self.step, self.steps)
+        rate = learning_rate(self.run.config, self.run.plan.lr, self.step, self.steps)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        # Dropout follows from the step alone, so that a resumed run drops the same values.
-        torch.manual_seed(config.seed * 1_000_003 + self.step)
-        inputs, labels = self._inputs(batch), batch.labels.to(self.device)
-        classify = self.trunk.classify if self.trunk else self.network
-        with mixed_precision(self.device):
-            loss, logits = compute_loss(classify, inputs, labels, config, seed)
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        sums, failures = [0.0] * 3, list[tuple[str, str]]()
+        for number, part in enumerate(parts):
+            sums = [a + b for a, b in zip(sums, self._add_gradient(part, number), strict=True)]
+            failures += part.failures
         self.optimizer.step()
         if self.average:
             self.average.update(self.trained, self.step)
-        self._note_failures(batch.failures)
+        loss, right, clips, failed = self.processes.add_up([*sums, len(failures)])
+        if failed:
+            self._note_failures(self.processes.collect(failures))
         self.step += 1
-        right = float((logits.argmax(1) == labels).sum())
-        seconds = time.perf_counter() - begin
-        self._count(float(loss.detach()), right, len(labels), seconds)
+        self._count(loss, right, clips, time.perf_counter() - begin)
         self.display.step(self.sums[0] / self.sums[2], self.sums[1] / self.sums[2])
+
+    def _add_gradient(self, part: Batch | FeatureBatch, number: int) -> tuple[float, float, float]:
+        """Add the gradient of a part's share of the batch; return its loss, right ones, clips."""
+        config, processes, clips = self.run.config, self.processes, len(part.labels)
+        seed = seed_dropout(config.seed, self.step, processes.rank, number)
+        inputs = self._inputs(part)
+        labels = part.labels.to(self.device, non_blocking=True)
+        with hold_back(self.classify, number + 1 < config.accumulate):
+            with mixed_precision(self.device):
+                loss, logits = compute_loss(self.classify, inputs, labels, config, seed)
+            # Gradients become their mean over the processes, which may have unequal shares.
+            share = clips * processes.world / config.batch
+            (loss * share).backward()  # type: ignore[no-untyped-call]
+        return float(loss.detach()) * clips, float((logits.argmax(1) == labels).sum()), clips
 
     def _inputs(self, batch: Batch | FeatureBatch) -> Tensor:
         """Return clips, or features where blocks are frozen, on the device."""
         if isinstance(batch, FeatureBatch):
-            return batch.features.to(self.device)
+            return batch.features.to(self.device, non_blocking=True)
         clips = batch.clips(self.run.plan.spec, self.device)
         return self.trunk.features(clips) if self.trunk else clips
 
-    def _count(self, loss: float, right: float, clips: int, seconds: float) -> None:
+    def _count(self, loss: float, right: float, clips: float, seconds: float) -> None:
         if not loss < float("inf"):
             raise InputError(
-                f"the loss is {loss} at step {self.step}: training diverged. "
+                f"the loss is {loss / clips} at step {self.step}: training diverged. "
                 "Try again with a smaller --lr in another --out."
             )
-        for i, value in enumerate((loss * clips, right, clips, seconds)):
+        for i, value in enumerate((loss, right, clips, seconds)):
             self.sums[i] += value
 
     def _note_failures(self, failures: Iterable[tuple[str, str]]) -> None:
@@ -208,7 +248,10 @@ class Trainer:
 
     def _validate(self) -> Validation:
         with self._averaged():
-            outcome = validate(self.network, self.store, self.val, self.val_labels, self.kept)
+            self.processes.copy_first(self.network)
+            outcome = validate(
+                self.network, self.store, self.val, self.val_labels, self.kept, self.processes
+            )
         self._note_failures(outcome.failures)
         return outcome
 
@@ -222,6 +265,8 @@ class Trainer:
             self._keep(record, [{"metric": "top1", "value": outcome.top1, "protocol": protocol}])
 
     def _keep(self, record: Epoch, metrics: list[dict[str, Any]]) -> None:
+        if not self.processes.is_first:
+            return
         plan, source, licence = self.run.plan, f"s3d train, epoch {record.epoch}", ""
         if plan.start:
             source += f", from {plan.start.source or plan.start.init}"
@@ -236,10 +281,14 @@ class Trainer:
         return _Swapped(self.average, self.trained) if self.average else nullcontext()
 
     def _write_history(self) -> None:
+        if not self.processes.is_first:
+            return
         lines = [json.dumps(asdict(epoch)) for epoch in self.history]
         write_text(self.run.folder / "history.jsonl", "\n".join(lines) + "\n")
 
     def _save(self) -> None:
+        if not self.processes.is_first:
+            return
         state: dict[str, Any] = {
             "step": self.step,
             "network": self.network.state_dict(),

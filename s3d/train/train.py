@@ -11,9 +11,9 @@ import numpy as np
 import torch
 
 from s3d.data.clips import read_centre
-from s3d.data.decode import Frames
+from s3d.data.decode import Frames, VideoInfo
 from s3d.data.flow_levels import paint_flow
-from s3d.data.store import FrameStore, open_videos
+from s3d.data.store import FrameStore, Progress, open_videos
 from s3d.data.video_info import FLOW_CHANNELS
 from s3d.data.videos import Video
 from s3d.errors import InputError
@@ -21,9 +21,11 @@ from s3d.evaluate.metrics import confusion_matrix
 from s3d.models.cost import count_cost
 from s3d.models.device import choose_device
 from s3d.models.family import network_name
+from s3d.models.processes import ALONE, Processes, join_processes
 from s3d.train.begin import style_name
 from s3d.train.config import TrainConfig
 from s3d.train.display import Display
+from s3d.train.distributed import check_norms, check_shares, describe_processes
 from s3d.train.features import can_keep_features, keep_features
 from s3d.train.loop import Trainer
 from s3d.train.plan import Machine, count_cores
@@ -38,7 +40,7 @@ MOST_FAILURES = 10
 
 
 def train(config: TrainConfig, quiet: bool = False) -> Path:
-    """Train a recogniser on a folder or list of videos.
+    """Train a recogniser on a folder or list of videos, on all processes that torchrun started.
 
     Args:
         config: What to do; `config.data` and `config.out` are needed.
@@ -52,49 +54,72 @@ def train(config: TrainConfig, quiet: bool = False) -> Path:
     """
     if not config.data:
         raise InputError("name a folder of videos or a CSV to train on.")
+    with join_processes(config.device) as processes:
+        check_shares(config, processes)
+        machine = Machine(choose_device(config.device), count_cores())
+        display = Display(quiet or not processes.is_first)
+        run, is_finished = processes.first(lambda: _find_or_prepare(config, machine, display))
+        if is_finished:
+            display.say(f"{run.folder}: this run is finished; its model is {run.model_path}")
+        else:
+            _train(run, machine, display, processes)
+        processes.wait()
+        if processes.local_rank == 0:
+            shutil.rmtree(run.cache_path, ignore_errors=True)
+        if not is_finished:
+            display.say(f"model   {run.model_path}\nreport  {run.folder / 'report.html'}")
+    return run.model_path
+
+
+def _find_or_prepare(config: TrainConfig, machine: Machine, display: Display) -> tuple[Run, bool]:
+    """Return the run of the folder, begun if there is none, and whether it is finished."""
     run = find_run(config)
     if run is not None and run.is_finished:
-        Display(quiet).say(f"{run.folder}: this run is finished; its model is {run.model_path}")
-        shutil.rmtree(run.cache_path, ignore_errors=True)
-        return run.model_path
-    machine = Machine(choose_device(config.device), count_cores())
-    display = Display(quiet)
+        return run, True
     if run is None:
         run = prepare_run(config, machine, display.stage)
         start_run(run)
     remove_parts(run.folder)
+    return run, False
+
+
+def _train(run: Run, machine: Machine, display: Display, processes: Processes) -> None:
+    check_norms(run.config, run.plan, processes)
     _say_plan(run, machine, display)
-    trainer = open_trainer(run, machine, display)
+    for line in describe_processes(run.config, processes, machine.device):
+        display.say(f"  {line}")
+    trainer = open_trainer(run, machine, display, processes)
     if trainer.step:
         display.say(f"goes on at step {trainer.step} of {trainer.steps}")
-    display.log_to(run.folder / "tensorboard", trainer.step)
+    if processes.is_first:
+        display.log_to(run.folder / "tensorboard", trainer.step)
     trainer.train()
     _report(run, trainer, machine)
-    shutil.rmtree(run.cache_path, ignore_errors=True)
-    display.say(f"model   {run.model_path}\nreport  {run.folder / 'report.html'}")
-    return run.model_path
 
 
-def open_trainer(run: Run, machine: Machine, display: Display) -> Trainer:
+def open_trainer(
+    run: Run, machine: Machine, display: Display, processes: Processes = ALONE
+) -> Trainer:
     """Open a run's videos, keep their frames or features at hand, and build what trains.
 
     Args:
         run: What to do.
         machine: What computes.
         display: Told of the progress.
+        processes: That train it together.
 
     Raises:
         InputError: Videos have gone or fail, or what was begun does not fit the run.
     """
-    keeps_features, reason = can_keep_features(run)
+    keeps_features, reason = processes.first(lambda: can_keep_features(run))
     if reason:
         display.say(f"  {reason}")
-    store, numbers = open_store(run, machine, display, keeps_frames=not keeps_features)
-    trainer = Trainer(run, store, numbers, display)
+    store, numbers = open_store(run, machine, display, not keeps_features, processes)
+    trainer = Trainer(run, store, numbers, display, processes)
     if keeps_features and trainer.trunk:
-        threads = run.config.threads or machine.cores
+        trunk, threads = trainer.trunk, run.config.threads or machine.cores
         progress = display.stage("computing features")
-        features = keep_features(run, trainer.trunk, store, threads, progress)
+        features = processes.in_turn(lambda: keep_features(run, trunk, store, threads, progress))
         failed = [-1 if video in features.failures else n for video, n in enumerate(numbers)]
         _check_usable(run, failed)
         trainer.use(features)
@@ -121,24 +146,40 @@ def _say_plan(run: Run, machine: Machine, display: Display) -> None:
 
 
 def open_store(
-    run: Run, machine: Machine, display: Display, keeps_frames: bool
+    run: Run,
+    machine: Machine,
+    display: Display,
+    keeps_frames: bool,
+    processes: Processes = ALONE,
 ) -> tuple[FrameStore, list[int]]:
     """Return the frames of the training, then the validation videos, and their class numbers."""
-    videos = (*run.train, *run.val)
     threads = run.config.threads or machine.cores
-    opened = open_videos(videos, threads, display.stage("opening videos"))
-    if opened.failures:
-        raise InputError(
-            f"{len(opened.failures)} videos of the run are gone or have changed; first: "
-            f"{opened.failures[0][1]} Put them back, or train anew in another --out."
-        )
-    store = FrameStore(opened.infos, run.plan.spec)
-    numbers = [run.labels.index(video.label) for video in videos]
+    infos = _open_together(run, threads, display.stage("opening videos"), processes)
+    store = FrameStore(infos, run.plan.spec)
+    numbers = [run.labels.index(video.label) for video in (*run.train, *run.val)]
     if keeps_frames and store.total_bytes <= run.config.cache_gb * 1e9:
-        for video in store.keep(run.cache_path, threads, display.stage("decoding videos")):
+        progress = display.stage("decoding videos")
+        failed = processes.in_turn(lambda: store.keep(run.cache_path, threads, progress))
+        # Each machine may have decoded for itself; what failed on one is left out on all.
+        for video in {video for found in processes.gather(failed) for video in found}:
             numbers[video] = -1
     _check_usable(run, numbers)
     return store, numbers
+
+
+def _open_together(
+    run: Run, threads: int, progress: Progress, processes: Processes
+) -> list[VideoInfo]:
+    """Return the descriptions of a run's videos, of which each process opens its share."""
+    videos = (*run.train, *run.val)
+    own = open_videos(processes.share(videos), threads, progress)
+    failures = [failure for part in processes.gather(own.failures) for failure in part]
+    if failures:
+        raise InputError(
+            f"{len(failures)} videos of the run are gone or have changed; first: "
+            f"{failures[0][1]} Put them back, or train anew in another --out."
+        )
+    return processes.collect(own.infos)
 
 
 def _check_usable(run: Run, numbers: Sequence[int]) -> None:
@@ -155,6 +196,8 @@ def _check_usable(run: Run, numbers: Sequence[int]) -> None:
 
 def _report(run: Run, trainer: Trainer, machine: Machine) -> None:
     outcome = trainer.best_scores()
+    if not trainer.processes.is_first:
+        return
     classes = len(run.labels)
     confusion = np.zeros((classes, classes), np.int64)
     examples: tuple[Example, ...] = ()
@@ -190,9 +233,14 @@ def _facts(run: Run, trainer: Trainer, machine: Machine) -> tuple[tuple[str, str
         ("optimizer", f"{run.config.optimizer}, peak rate {plan.lr:g}, {run.config.schedule}"),
         ("batch", f"{run.config.batch} clips, {trainer.steps} steps, {plan.epochs} epochs"),
         ("time", f"{seconds / 60:.1f} min of training steps"),
-        ("hardware", f"{machine.device}, {machine.cores} cores, {platform.machine()}"),
+        ("hardware", _describe_hardware(machine, trainer.processes)),
         ("software", f"PyTorch {torch.__version__}, seed {run.config.seed}"),
     )
+
+
+def _describe_hardware(machine: Machine, processes: Processes) -> str:
+    hardware = f"{machine.device}, {machine.cores} cores, {platform.machine()}"
+    return hardware if processes.is_alone else f"{processes.world} processes: {hardware} each"
 
 
 def _find_worst(run: Run, trainer: Trainer, outcome: Validation) -> tuple[Example, ...]:

@@ -19,6 +19,7 @@ from s3d.data.loader import join_features, normalise
 from s3d.data.store import FrameStore
 from s3d.errors import InputError
 from s3d.models.network import Network
+from s3d.models.processes import ALONE, Processes
 from s3d.train.trunk import Trunk
 
 CLIPS_AT_ONCE_PIXELS = 16 * 16 * 112 * 112
@@ -59,6 +60,7 @@ def validate(
     videos: Sequence[int],
     labels: Sequence[int],
     kept: Kept | None = None,
+    processes: Processes = ALONE,
 ) -> Validation:
     """Score the middle clip of each video.
 
@@ -68,21 +70,26 @@ def validate(
         videos: Which of them.
         labels: Class number of each of `videos`.
         kept: The features of these clips, where they are at hand.
+        processes: That share the work; each returns the whole. What goes through the network at
+            once does not depend on how many there are, so neither does the last bit.
 
     Raises:
         InputError: Not one of them can be read.
     """
     pixels = store.spec.frames * store.spec.size_px[0] * store.spec.size_px[1]
     at_once = max(1, CLIPS_AT_ONCE_PIXELS // pixels)
-    logits, failures = list[Tensor](), dict[int, str]()
+    groups = [videos[start : start + at_once] for start in range(0, len(videos), at_once)]
+    own, failures = list[Tensor | None](), dict[int, str]()
     with _evaluating(network), torch.no_grad():
-        for start in range(0, len(videos), at_once):
-            part = videos[start : start + at_once]
+        for part in processes.share(groups):
             if kept:
                 found = _score_features(kept, part, failures)
             else:
                 found = _score_frames(network, store, part, failures)
-            logits += [] if found is None else [found.float().cpu()]
+            own.append(None if found is None else found.float().cpu())
+    logits = [scored for scored in processes.collect(own) if scored is not None]
+    for others in processes.gather(failures):
+        failures |= others
     if not logits:
         reason = next(iter(failures.values()), "there is none")
         raise InputError(f"not one video to validate can be read; first: {reason}")
@@ -96,7 +103,7 @@ def validate(
         every.softmax(1).numpy(),
         truth.numpy(),
         tuple(video for video in videos if video not in failures),
-        tuple((store.infos[video].path, reason) for video, reason in failures.items()),
+        tuple((store.infos[video].path, failures[video]) for video in sorted(failures)),
     )
 
 

@@ -90,7 +90,7 @@ def losses_of(trainer: Trainer, steps: int) -> list[float]:
     losses = []
     for batch in list(trainer.loader.batches(0))[:steps]:
         before = trainer.sums[0]
-        trainer._take_step(batch)
+        trainer._take_step([batch])
         losses.append((trainer.sums[0] - before) / len(batch.labels))
     return losses
 

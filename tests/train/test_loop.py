@@ -69,7 +69,7 @@ def test_a_batch_of_any_labels_is_learnt_by_heart(make_trainer: MakeTrainer) -> 
     losses = []
     for _ in range(40):
         before = trainer.sums[0]
-        trainer._take_step(batch)
+        trainer._take_step([batch])
         losses.append((trainer.sums[0] - before) / 8)
     assert losses[0] > 0.5
     assert losses[-1] < 0.05
