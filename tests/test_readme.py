@@ -56,7 +56,8 @@ def test_the_commands_run_in_their_order(
         if needs_download(words):
             continue
         verbs.append(words[0])
-        extra = [*tiny_words(epochs=1), "--quiet"] if words[0] == "train" else []
+        train = [*tiny_words(epochs=1), "--quiet"]
+        extra = {"train": train, "flow": ["--short-side=32", "--threads=1"]}.get(words[0], [])
         # Of so few videos a class the data doctor has something to say: code 1.
         assert main([*words, *extra]) == (1 if words[0] == "check" else 0), words
     assert verbs[:3] == ["train", "evaluate", "predict"]
