@@ -91,7 +91,7 @@ def test_the_python_runs(
 def test_options_and_verbs_it_names_exist() -> None:
     parsers = subparsers(make_parser())
     known = {option for p in parsers.values() for a in p._actions for option in a.option_strings}
-    text = re.sub(r"pip install[^`\n]*", "", README)
+    text = re.sub(r"(pip install|python recipes/)[^`\n]*", "", README)
     assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text)) <= known
     assert set(re.findall(r"`s3d ([a-z]+)", text)) <= set(parsers)
 
