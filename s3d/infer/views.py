@@ -70,7 +70,7 @@ def read_views(path: AnyPath, spec: ClipSpec, protocol: str, reverse: bool = Fal
     starts = _choose_starts(info, spec, protocol)
     indices = [clip_indices(info, spec, start) for start in starts]
     size = resized_px(info.height_px, info.width_px, spec)
-    frames = _read_each_once(info.path, np.stack(indices), size)
+    frames = _read_each_once(info, np.stack(indices), size)
     clips = [part[::-1] if reverse else part for part in frames]
     if protocol == "10x3":
         crops = [crop for clip in clips for crop in three_crops(clip, spec.size_px)]
@@ -97,11 +97,11 @@ def _choose_starts(info: VideoInfo, spec: ClipSpec, protocol: str) -> list[float
 
 
 def _read_each_once(
-    path: str, indices: npt.NDArray[np.int64], size_px: tuple[int, int]
+    info: VideoInfo, indices: npt.NDArray[np.int64], size_px: tuple[int, int]
 ) -> npt.NDArray[np.uint8]:
     """Return frames (clips, T, H, W, 3), a frame that several clips share converted once."""
     wanted, places = np.unique(indices, return_inverse=True)
-    frames: Frames = read_frames(path, wanted, size_px)
+    frames: Frames = read_frames(info, wanted, size_px)
     return frames[places.reshape(indices.shape)]
 
 
@@ -119,7 +119,7 @@ def _all_frames(info: VideoInfo, spec: ClipSpec, reverse: bool) -> Views:
 
     pieces: Iterable[npt.NDArray[np.uint8]]
     if len(wanted) == 1:
-        pieces = (finish(read_frames(info.path, indices, size)),)
+        pieces = (finish(read_frames(info, indices, size)),)
     else:
         pieces = map(finish, _read_in_turn(info.path, wanted, size))
     return Views(pieces, tuple(lengths), average_logits=True)

@@ -177,7 +177,7 @@ def _group(opened: Opened, threads: int, progress: Progress, notes: list[str]) -
 def _sign(info: VideoInfo) -> Signature | None:
     wanted = np.linspace(0, info.frames - 1, SIGNATURE_FRAMES).round().astype(np.int64)
     try:
-        return signature(read_frames(info.path, wanted, SIGNATURE_PX))
+        return signature(read_frames(info, wanted, SIGNATURE_PX))
     except InputError:
         return None
 
