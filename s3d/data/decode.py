@@ -184,7 +184,8 @@ class _Converter:
             rgb = self.reformatter.reformat(frame, width, height, "rgb24", threads=1)
         except ValueError as error:
             raise unreadable(self.path, error) from None
-        return np.ascontiguousarray(np.rot90(rgb.to_ndarray(), turns))
+        picture = np.asarray(rgb.to_ndarray(), np.uint8)
+        return np.ascontiguousarray(np.rot90(picture, turns)) if turns else picture
 
 
 def _gather(
