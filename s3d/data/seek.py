@@ -172,10 +172,7 @@ def _frames_from(
             if not packet.size or (packet.is_keyframe and (packet.pts or 0) > (stamp or 0)):
                 raise AstrayError
             continue
-        for frame in decode_packet(packet):
-            # Frames shown before it, that are stored behind it, lack what they refer to.
-            if stamp is None or frame.pts is None or frame.pts >= stamp:
-                yield frame
+        yield from decode_packet(packet)
 
 
 def _is_clean(packet: Packet[VideoStream], stream: VideoStream) -> bool:

@@ -232,6 +232,22 @@ def test_stamps_that_lie(tmp_path: Path, write_video: WriteVideo, sought: list[b
     assert sought == [False] * 4
 
 
+def test_stamps_that_repeat_or_lack(tmp_path: Path, write_video: WriteVideo) -> None:
+    path = long_gops(tmp_path / "a.mp4", write_video)
+    with container.open_stream(path) as (file, stream):
+        packets = [seek.describe_packet(p, stream) for p in file.demux(stream) if p.size]
+        times = np.arange(90) / 25.0
+        assert seek.find_seek_points(file, stream, packets, times) is not None
+        assert seek.find_seek_points(file, stream, packets, times * 1.5) is None
+        lacking = [packets[0], packets[1]._replace(is_odd=True), *packets[2:]]
+        assert seek.find_seek_points(file, stream, lacking, times) is None
+        ranks = np.argsort([p.stamp for p in packets])
+        twin = packets[ranks[40]]._replace(stamp=packets[ranks[39]].stamp)
+        times[40] = times[39] + 1e-9
+        tied = [twin if n == ranks[40] else p for n, p in enumerate(packets)]
+        assert seek.find_seek_points(file, stream, tied, times) is None
+
+
 def shift_start(source: Path, target: Path, frames: int) -> None:
     """Copy a file so that its first frames lie before its beginning, behind an edit list."""
     with av.open(str(source)) as reader, av.open(str(target), "w") as writer:
