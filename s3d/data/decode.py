@@ -33,6 +33,14 @@ from s3d.data.container import (
 from s3d.data.flow_file import FlowConverter, is_flow
 from s3d.data.frame_folder import find_frame_folder
 from s3d.data.paths import AnyPath
+from s3d.data.seek import (
+    AstrayError,
+    PacketFacts,
+    describe_packet,
+    find_seek_points,
+    frames_by_seeking,
+    plan_seeks,
+)
 from s3d.data.video_info import RGB_CHANNELS, Frames, Indices, Reading, Times, VideoInfo
 from s3d.errors import InputError
 
@@ -65,24 +73,27 @@ def probe_video(path: AnyPath) -> VideoInfo:
         convert = _make_converter(container, stream, None, path)
         height, width = convert.start(first)
         rate, base = sane_rate(stream), stream.time_base or Fraction(1, 1000)
-        codec = stream.codec_context.name
-    if _packets_tell(codec, packets):
-        stamps = _in_display_order([pts for pts, _ in packets])
-    else:
-        stamps = _decoded_stamps(path)
-    times = _times_from(stamps, base, rate)
+        shown = [packet for packet in packets if not packet.is_hidden]
+        tells = _packets_tell(stream.codec_context.name, shown)
+        if tells:
+            times = _times_from(_in_display_order([p.stamp for p in shown]), base, rate)
+        seek = find_seek_points(container, stream, packets, times) if tells else None
+    if not tells:
+        times = _times_from(_decoded_stamps(path), base, rate)
     interval = float(np.median(np.diff(times))) if len(times) > 1 else 1 / rate
     duration = float(times[-1]) + interval
     count = len(times)
-    rate = count / duration
-    return VideoInfo(str(path), height, width, count, rate, duration, times, convert.channels)
+    shape = height, width, count, count / duration, duration
+    return VideoInfo(str(path), *shape, times, convert.channels, seek)
 
 
-def read_frames(path: AnyPath, indices: Indices, size_px: tuple[int, int] | None = None) -> Frames:
+def read_frames(
+    video: AnyPath | VideoInfo, indices: Indices, size_px: tuple[int, int] | None = None
+) -> Frames:
     """Read frames by their index in decode order, resized while they are converted.
 
     Args:
-        path: A local file.
+        video: A local file; or its description, which spares decoding what lies before the frames.
         indices: From 0; unsorted and repeated ones are fine. Where fewer frames decode than a
             file promised, an index beyond the end counts on from the beginning.
         size_px: (height, width) in displayed orientation; None is the displayed size.
@@ -94,16 +105,16 @@ def read_frames(path: AnyPath, indices: Indices, size_px: tuple[int, int] | None
     Raises:
         InputError: As `probe_video`.
     """
-    return read_what_decodes(path, indices, size_px).frames
+    return read_what_decodes(video, indices, size_px).frames
 
 
 def read_what_decodes(
-    path: AnyPath, indices: Indices, size_px: tuple[int, int] | None = None
+    video: AnyPath | VideoInfo, indices: Indices, size_px: tuple[int, int] | None = None
 ) -> Reading:
     """Read frames as `read_frames` does, and tell whether the file gave fewer than were wanted.
 
     Args:
-        path: A local file.
+        video: As in `read_frames`.
         indices: From 0, in decode order.
         size_px: (height, width) in displayed orientation; None is the displayed size.
 
@@ -113,8 +124,13 @@ def read_what_decodes(
     wanted = np.asarray(indices, dtype=np.int64).reshape(-1)
     if wanted.size and wanted.min() < 0:
         raise InputError(f"frame index {wanted.min()} is negative; indices count from 0.")
+    path = video.path if isinstance(video, VideoInfo) else video
     if folder := find_frame_folder(path):
         return folder.read(wanted, size_px)
+    if isinstance(video, VideoInfo):
+        sought = _seek_out(video, wanted, size_px)
+        if sought is not None:
+            return Reading(sought, None)
     frames, count = _gather(path, wanted, size_px)
     if not wanted.size or count > wanted.max():
         return Reading(frames, None)
@@ -160,8 +176,11 @@ class _Converter:
     def is_started(self) -> bool:
         return self.turns is not None
 
+    def measure(self, frame: VideoFrame) -> tuple[int, int]:
+        return displayed_size(frame, self.stream, self.path)
+
     def start(self, frame: VideoFrame) -> tuple[int, int]:
-        displayed = displayed_size(frame, self.stream, self.path)
+        displayed = self.measure(frame)
         self.turns = quarter_turns(frame)
         self.size_px = self.size_px or displayed
         return self.size_px
@@ -178,7 +197,8 @@ class _Converter:
             rgb = self.reformatter.reformat(frame, width, height, "rgb24", threads=1)
         except ValueError as error:
             raise unreadable(self.path, error) from None
-        return np.ascontiguousarray(np.rot90(rgb.to_ndarray(), turns))
+        picture = np.asarray(rgb.to_ndarray(), np.uint8)
+        return np.ascontiguousarray(np.rot90(picture, turns)) if turns else picture
 
 
 def _make_converter(
@@ -195,9 +215,7 @@ def _gather(
 ) -> tuple[Frames, int]:
     """Return frames (those that came; others zero) and how many were decoded on the way."""
     last = int(wanted.max()) if wanted.size else 0
-    slots: dict[int, list[int]] = {}
-    for slot, index in enumerate(wanted.tolist()):
-        slots.setdefault(index, []).append(slot)
+    slots = _slots_of(wanted)
     out: Frames | None = None
     count = 0
     with open_stream(path) as (container, stream):
@@ -206,7 +224,7 @@ def _gather(
             if out is None:
                 out = np.zeros((len(wanted), *convert.start(frame), convert.channels), np.uint8)
             if count in slots:
-                out[slots[count]] = convert(frame)
+                _put(out, slots[count], convert(frame))
             count += 1
             if count > last:
                 break
@@ -215,21 +233,58 @@ def _gather(
     return out, count
 
 
+def _seek_out(
+    info: VideoInfo, wanted: npt.NDArray[np.int64], size_px: tuple[int, int] | None
+) -> Frames | None:
+    """Return frames read by seeking; None where that is not safe or saves nothing."""
+    if info.seek is None or not wanted.size or wanted.max() >= info.frames:
+        return None
+    rising = np.unique(wanted)
+    seeks = plan_seeks(info.seek, rising)
+    if not seeks:
+        return None
+    slots, displayed = _slots_of(wanted), (info.height_px, info.width_px)
+    out = np.empty((len(wanted), *(size_px or displayed), info.channels), np.uint8)
+    stamps = info.seek.stamps(info.times_seconds)
+    try:
+        with open_stream(info.path) as (container, stream):
+            convert = _make_converter(container, stream, size_px, info.path)
+            for index, frame in frames_by_seeking(container, stream, stamps, seeks, rising):
+                if convert.measure(frame) != displayed:
+                    return None
+                _put(out, slots[index], convert(frame))
+    except (AstrayError, InputError):
+        return None  # Reading from the start gives what there is, or says what is wrong.
+    return out
+
+
+def _slots_of(wanted: npt.NDArray[np.int64]) -> dict[int, list[int]]:
+    slots: dict[int, list[int]] = {}
+    for slot, index in enumerate(wanted.tolist()):
+        slots.setdefault(index, []).append(slot)
+    return slots
+
+
+def _put(out: Frames, slots: list[int], frame: Frames) -> None:
+    for slot in slots:
+        out[slot] = frame
+
+
 def _survey(
     container: InputContainer, stream: VideoStream
-) -> tuple[VideoFrame | None, list[tuple[int | None, int]]]:
-    """Return the first frame that decodes, and (pts, bytes) of every packet that is shown."""
+) -> tuple[VideoFrame | None, list[PacketFacts]]:
+    """Return the first frame that decodes, and what every packet tells."""
     first: VideoFrame | None = None
-    packets: list[tuple[int | None, int]] = []
+    packets: list[PacketFacts] = []
     for packet in read_packets(container, stream):
-        if packet.size and not packet.is_discard:
-            packets.append((packet.pts, packet.size))
+        if packet.size:
+            packets.append(describe_packet(packet, stream))
         if first is None:
             first = next(iter(decode_packet(packet)), None)
     return first, packets
 
 
-def _packets_tell(codec: str, packets: list[tuple[int | None, int]]) -> bool:
+def _packets_tell(codec: str, packets: list[PacketFacts]) -> bool:
     """Say whether there is one shown frame to a packet.
 
     There is not in VP8, which hides reference frames in packets of their own, nor in DivX AVI
@@ -238,7 +293,7 @@ def _packets_tell(codec: str, packets: list[tuple[int | None, int]]) -> bool:
     """
     if len(packets) > MAX_COUNTED_PACKETS:
         return True
-    return codec != "vp8" and not (codec == "mpeg4" and any(size <= 8 for _, size in packets))
+    return codec != "vp8" and not (codec == "mpeg4" and any(p.size_bytes <= 8 for p in packets))
 
 
 def _decoded_stamps(path: AnyPath) -> list[int | None]:

@@ -160,10 +160,14 @@ class FlowConverter:
         self.size_px, self.is_started = size_px, False
         self.reformatter = VideoReformatter()
 
+    def measure(self, frame: VideoFrame) -> tuple[int, int]:
+        """Return the (height, width) of the flow that a picture holds."""
+        return frame.height // 2, frame.width
+
     def start(self, frame: VideoFrame) -> tuple[int, int]:
         """Return the (height, width) of what is given, settled by the first picture."""
         self.is_started = True
-        self.size_px = self.size_px or (frame.height // 2, frame.width)
+        self.size_px = self.size_px or self.measure(frame)
         return self.size_px
 
     def __call__(self, frame: VideoFrame) -> Levels:

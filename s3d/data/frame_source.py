@@ -93,7 +93,7 @@ class _FileSource:
         self.info = info
 
     def read(self, indices: npt.NDArray[np.int64], size_px: tuple[int, int]) -> Frames:
-        return read_frames(self.info.path, indices, size_px)
+        return read_frames(self.info, indices, size_px)
 
     def iterate(self, size_px: tuple[int, int]) -> Iterator[Frames]:
         return iterate_frames(self.info.path, size_px)
@@ -104,12 +104,13 @@ class _FlowSource:
 
     def __init__(self, video: VideoInfo, recipe: FlowRecipe, device: str) -> None:
         self.info, self.recipe, self.device = describe_flow(video), recipe, device
+        self.video = video
         self.computed_px = resize_short_side(video, recipe.short_side_px)
 
     def read(self, indices: npt.NDArray[np.int64], size_px: tuple[int, int]) -> Frames:
         wanted, places = np.unique(indices, return_inverse=True)
         needed = np.union1d(wanted, wanted + 1)
-        reading = read_what_decodes(self.info.path, needed, self.computed_px)
+        reading = read_what_decodes(self.video, needed, self.computed_px)
         if reading.decoded is not None:  # The file gives fewer frames than it promised.
             return self.read(indices % max(1, reading.decoded - 1), size_px)
         grey = to_grey(reading.frames)

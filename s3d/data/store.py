@@ -101,7 +101,7 @@ class FrameStore:
             InputError: The file cannot be decoded any more.
         """
         if self._kept is None:
-            return read_frames(self.infos[video].path, indices, self.sizes[video])
+            return read_frames(self.infos[video], indices, self.sizes[video])
         height, width = self.sizes[video]
         info, start = self.infos[video], self._offsets[video]
         shape = (info.frames, height, width, info.channels)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +18,26 @@ Indices = Sequence[int] | npt.NDArray[np.int64]
 
 RGB_CHANNELS = 3
 FLOW_CHANNELS = 2
+
+
+@dataclass(frozen=True, eq=False)
+class SeekPoints:
+    """Say where decoding of a file may begin, and how its stamps follow from its times.
+
+    Attributes:
+        keys: Frames in display order, rising; the first is 0.
+        first_stamp: The pts of frame 0.
+        tick_seconds: What a pts counts.
+    """
+
+    keys: npt.NDArray[np.int64]
+    first_stamp: int
+    tick_seconds: Fraction
+
+    def stamps(self, times: Times) -> npt.NDArray[np.int64]:
+        """Return the pts of frames by their times in seconds."""
+        ticks: npt.NDArray[np.int64] = np.rint(times / float(self.tick_seconds)).astype(np.int64)
+        return self.first_stamp + ticks
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +53,7 @@ class VideoInfo:
         duration_seconds: From the first frame to the end of the last.
         times_seconds: (frames,) times in display order, from 0, strictly increasing.
         channels: 3 of a video, 2 of its flow.
+        seek: Where decoding may begin; None if only at the start.
     """
 
     path: str
@@ -42,6 +64,7 @@ class VideoInfo:
     duration_seconds: float
     times_seconds: Times = field(repr=False)
     channels: int = RGB_CHANNELS
+    seek: SeekPoints | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, eq=False)

@@ -139,11 +139,11 @@ def evaluate(
     Raises:
         InputError: A label is unknown to the model, or not one video can be read.
     """
+    if isinstance(recognizer, Recognizer):
+        recognizer.check_has_classes()
     numbers = _number_labels(recognizer.labels, videos)
     begin = time.perf_counter()
     paths = [video.path for video in videos.videos]
-    if isinstance(recognizer, Recognizer):
-        recognizer.check_has_classes()
 
     def predict(share: Sequence[tuple[str, str]]) -> Iterable[Prediction | InputError]:
         own = [path for path, _ in share]

@@ -209,7 +209,7 @@ def _sign(info: VideoInfo) -> Signature | None:
         return None  # Its still part is empty, whatever was filmed.
     wanted = np.linspace(0, info.frames - 1, SIGNATURE_FRAMES).round().astype(np.int64)
     try:
-        return signature(read_frames(info.path, wanted, SIGNATURE_PX))
+        return signature(read_frames(info, wanted, SIGNATURE_PX))
     except InputError:
         return None
 
