@@ -22,7 +22,10 @@ from s3d.data.videos import list_videos
 from s3d.models.family import NETWORKS
 from tests.tiny import run_s3d, tiny_words
 
-VERBS = ("train", "evaluate", "predict", "check", "flow", "convert", "sample", "list", "cost")
+VERBS = (
+    "train", "evaluate", "predict", "features", "check", "flow", "convert", "sample", "list",
+    "cost",
+)  # fmt: skip
 Output = pytest.CaptureFixture[str]
 
 

@@ -8,14 +8,25 @@ import sys
 from collections.abc import Sequence
 
 from s3d import __version__
-from s3d.cli import check, convert, cost, evaluate, flow, list_networks, predict, sample, train
+from s3d.cli import (
+    check,
+    convert,
+    cost,
+    evaluate,
+    features,
+    flow,
+    list_networks,
+    predict,
+    sample,
+    train,
+)
 from s3d.cli.parser import Parser, parse
 from s3d.cli.terminal import escape_what_cannot_be_encoded, print_error
 from s3d.errors import InputError
 
 INTERRUPTED = 130
 
-VERBS = (train, evaluate, predict, check, flow, convert, sample, list_networks, cost)
+VERBS = (train, evaluate, predict, features, check, flow, convert, sample, list_networks, cost)
 """In the order of the help."""
 
 EXAMPLES = """examples:
@@ -24,6 +35,7 @@ EXAMPLES = """examples:
   s3d evaluate clips/test --model run/model.safetensors
   s3d predict video.mp4 --model run/model.safetensors
   s3d predict video.mp4                             with published weights, downloaded once
+  s3d features videos --at mixed5c --out features   numbers for other models, with their times
   s3d check ucf101:/data/UCF-101                    find broken, doubled and missing videos
   s3d flow videos --out flow                        optical flow, for two streams
   s3d convert S3D_kinetics400.pt --out model.safetensors

@@ -70,7 +70,7 @@ def plan_flow(sources: Sequence[str], out: Path) -> list[FlowJob]:
     """
     jobs: dict[Path, FlowJob] = {}
     for source in sources:
-        for path, place in _videos_below(Path(source), out):
+        for path, place in videos_below(Path(source), out):
             target = out / place.with_name(place.name + ENDING)
             other = jobs.setdefault(target, FlowJob(str(path), target))
             if other.source != str(path):
@@ -83,8 +83,13 @@ def plan_flow(sources: Sequence[str], out: Path) -> list[FlowJob]:
     return list(jobs.values())
 
 
-def _videos_below(source: Path, out: Path) -> Iterator[tuple[Path, Path]]:
-    """Yield (path, path below the source) of every file that may be a video, in natural order."""
+def videos_below(source: Path, out: Path) -> Iterator[tuple[Path, Path]]:
+    """Yield (path, path below the source) of every file that may be a video, in natural order.
+
+    Args:
+        source: A folder, or a file, which is taken as it is.
+        out: A folder that is not looked into.
+    """
     if not source.is_dir():
         yield source, Path(source.name)
         return
@@ -191,12 +196,7 @@ def compute_all(
     """
 
     def work(job: FlowJob) -> FlowResult:
-        try:
-            return FlowResult(
-                job, _compute_file(job, workers, tell_pairs or (lambda _: None)), None
-            )
-        except InputError as error:
-            return FlowResult(job, 0, str(error))
+        return compute_one(job, workers, tell_pairs)
 
     files = ThreadPoolExecutor(workers.threads)
     try:
@@ -209,6 +209,16 @@ def compute_all(
     finally:
         workers.stopped.set()
         files.shutdown(cancel_futures=True)
+
+
+def compute_one(
+    job: FlowJob, workers: FlowWorkers, tell_pairs: Callable[[int], None] | None = None
+) -> FlowResult:
+    """Return what became of one job."""
+    try:
+        return FlowResult(job, _compute_file(job, workers, tell_pairs or (lambda _: None)), None)
+    except InputError as error:
+        return FlowResult(job, 0, str(error))
 
 
 def _compute_file(job: FlowJob, workers: FlowWorkers, tell: Callable[[int], None]) -> int:
