@@ -1,8 +1,8 @@
 """A job on Ray: a pool of processes, on this machine or on many, that may die and come again.
 
-Ray Data hands out a few videos at a time and tries them again where a worker died. Videos whose
-worker died at every try come again one by one, so that each suffers for its own faults alone; what
-then still ends its worker is a failure like any other.
+Ray Data hands out a few videos at a time, and hands them out again for ever where a worker died. So
+a ledger counts how often work on a video began and never ended; a video that has ended its worker
+too often is a failure like any other, and its neighbours do not suffer for it.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import pickle
 import shutil
 import socket
 import tempfile
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,8 +25,9 @@ from s3d.batch.run import Outcomes
 from s3d.errors import InputError
 from s3d.files import show_path
 
-RETRIES = 2
-TRIES = 2 * (1 + RETRIES)
+TRIES = 3
+"""So many workers may die over one video."""
+
 MOST_AT_ONCE = 8
 """Videos handed out together: so many are lost with a worker."""
 
@@ -33,6 +35,13 @@ STORE_BYTES = 300 * 2**20
 """What Ray keeps in memory of what passes between processes: names and rows."""
 
 CONNECT_SECONDS = 10.0
+
+QUIET = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
+    "RAY_BACKEND_LOG_LEVEL": "fatal",
+}
+"""Of Ray: no telemetry, no bars, no log of its own on our terminal."""
 
 
 @dataclass(frozen=True)
@@ -65,31 +74,38 @@ def run_on_ray(job: Job, items: Sequence[Item], cluster: Cluster) -> Outcomes:
         return
     with _joined(cluster, job) as workers:
         left = {item.path: item for item in items}
-        for size in (_choose_size(len(items), workers), 1):
-            for outcome in _pass_once(job, list(left.values()), workers, size):
-                if left.pop(outcome.path, None) is not None:
-                    yield outcome
-            if not left:
-                return
+        for outcome in _hand_out(job, items, workers):
+            if left.pop(outcome.path, None) is not None:
+                yield outcome
     for path in left:
-        yield Outcome(path, error=_died(path))
-
-
-def _died(path: str) -> str:
-    return (
-        f"{show_path(path)}: its worker died at each of {TRIES} tries, of memory or of a crash. "
-        "Try it alone, and leave it out if it fails again."
-    )
+        yield Outcome(path, error=f"{show_path(path)}: Ray gave no result. Start again for it.")
 
 
 def _choose_size(items: int, workers: int) -> int:
     return max(1, min(MOST_AT_ONCE, items // (4 * workers)))
 
 
+class _Ledger:
+    """Count for each video how often work on it began and never ended."""
+
+    def __init__(self) -> None:
+        self.begun: Counter[str] = Counter()
+
+    def begin(self, path: str) -> int:
+        """Note that work begins, and return how many times it did without an end."""
+        self.begun[path] += 1
+        return self.begun[path]
+
+    def end(self, path: str) -> None:
+        """Note that work has ended."""
+        self.begun.pop(path, None)
+
+
 class _Worker:
     """One process of the pool: the job is opened once."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: Job, ledger: Any) -> None:
+        self.ledger = ledger
         self.refused: str | None = None
         try:
             self.task = job.open()
@@ -104,30 +120,42 @@ class _Worker:
         return pa.table({"outcome": pa.array(map(pickle.dumps, found), pa.large_binary())})
 
     def _work(self, item: Item) -> Outcome:
+        import ray
+
         if self.refused:
             return Outcome(item.path, error=self.refused, is_fatal=True)
-        return attempt(self.task, item)
+        if ray.get(self.ledger.begin.remote(item.path)) > TRIES:
+            return Outcome(
+                item.path,
+                error=f"{show_path(item.path)}: its worker died {TRIES} times over it, of memory "
+                "or of a crash. Try it alone, and leave it out if it fails again.",
+            )
+        outcome = attempt(self.task, item)
+        self.ledger.end.remote(item.path)
+        return outcome
 
 
-def _pass_once(job: Job, items: Sequence[Item], workers: int, size: int) -> Iterator[Outcome]:
-    """Hand out every video; those whose worker died too often do not come back."""
+def _hand_out(job: Job, items: Sequence[Item], workers: int) -> Iterator[Outcome]:
+    """Yield what becomes of the videos, as it comes; of some twice where a worker died."""
     import ray
     from ray.data import ActorPoolStrategy
 
+    size = _choose_size(len(items), workers)
     data = ray.data.from_items(
         [{"item": pickle.dumps(item)} for item in items],
         override_num_blocks=-(-len(items) // size),
     )
-    pool = ActorPoolStrategy(
-        min_size=1, max_size=workers, initial_size=workers,
-        # One behind another in a worker's queue would die of the other's fault.
-        max_tasks_in_flight_per_actor=1 if size == 1 else 2,
-    )  # fmt: skip
+    ledger = ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1)(_Ledger).remote()
+    # Workers and their work come again without limit: so Ray Data has it where nothing is said.
     found = data.map_batches(
-        _Worker, fn_constructor_args=(job,), compute=pool, batch_size=None, batch_format="pyarrow",
-        num_cpus=1, num_gpus=1 if job.device == "cuda" else 0,
-        max_restarts=-1, max_task_retries=RETRIES,
-    )  # fmt: skip
+        _Worker,
+        fn_constructor_args=(job, ledger),
+        compute=ActorPoolStrategy(min_size=1, max_size=workers, initial_size=workers),
+        batch_size=None,
+        batch_format="pyarrow",
+        num_cpus=1,
+        num_gpus=1 if job.device == "cuda" else 0,
+    )
     try:
         for row in found.iter_rows():
             yield pickle.loads(row["outcome"])
@@ -171,8 +199,8 @@ def check_ray() -> None:
 
 
 def _import_ray() -> Any:
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_DATA_DISABLE_PROGRESS_BARS", "1")
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
     try:
         import ray
         import ray.data
@@ -191,14 +219,13 @@ def _make_short_folder() -> Path:
 
 def _start(ray: Any, folder: Path, workers: int | None) -> None:
     try:
-        ray.init(
+        _init(
+            ray,
             address="local",
             num_cpus=workers or len(_cores()),
             object_store_memory=STORE_BYTES,
             _temp_dir=str(folder),
             include_dashboard=False,
-            logging_level=logging.ERROR,
-            log_to_driver=False,
         )
     except Exception as error:
         raise _unreachable("on this machine", error) from None
@@ -220,9 +247,21 @@ def _join(ray: Any, address: str) -> None:
     try:
         # Ray itself waits for minutes, and may then end the process.
         socket.create_connection((host, int(port)), CONNECT_SECONDS).close()
-        ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False)
+        _init(ray, address=address)
     except Exception as error:
         raise _unreachable(f"at {show_path(address)}", error) from None
+
+
+def _init(ray: Any, **options: Any) -> None:
+    """Start or join without a word: Ray's own code tells the terminal how loud it will be."""
+    kept, silence = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(silence, 2)
+    try:
+        ray.init(**options, logging_level=logging.ERROR, log_to_driver=False)
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(silence)
 
 
 def _unreachable(where: str, error: Exception) -> InputError:
