@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from s3d.batch.job import Item, Job, Outcome, attempt
+from s3d.batch.lock import LOCK, lock_folder
 from s3d.batch.run import Outcomes
 from s3d.errors import InputError
 from s3d.files import show_path
@@ -35,11 +36,13 @@ STORE_BYTES = 300 * 2**20
 """What Ray keeps in memory of what passes between processes: names and rows."""
 
 CONNECT_SECONDS = 10.0
+FOLDER = "s3d-ray-"
 
 QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
     "RAY_BACKEND_LOG_LEVEL": "fatal",
+    "RAY_DEDUP_LOGS_SKIP_REGEX": ".*",
 }
 """Of Ray: no telemetry, no bars, no log of its own on our terminal."""
 
@@ -171,22 +174,22 @@ def _hand_out(job: Job, items: Sequence[Item], workers: int) -> Iterator[Outcome
 def _joined(cluster: Cluster, job: Job) -> Iterator[int]:
     """Be in a cluster, and yield how many workers there are to be."""
     ray = _import_ray()
+    if ray.is_initialized():  # By whoever calls us from Python: it is theirs to end.
+        _quiet(ray)
+        yield cluster.workers or _count_places(ray, job.device)
+        return
     address = cluster.address
     if address == "auto":
         address = os.environ.get("RAY_ADDRESS") or "local"
-    folder = _make_short_folder() if address == "local" else None
-    try:
+    with contextlib.ExitStack() as stack:
+        folder = stack.enter_context(_short_folder()) if address == "local" else None
+        stack.callback(ray.shutdown)
         if folder is not None:
             _start(ray, folder, cluster.workers)
         else:
             _join(ray, address)
         _quiet(ray)
         yield cluster.workers or _count_places(ray, job.device)
-    finally:
-        with contextlib.suppress(Exception):
-            ray.shutdown()
-        if folder is not None:
-            shutil.rmtree(folder, ignore_errors=True)
 
 
 def check_ray() -> None:
@@ -211,10 +214,29 @@ def _import_ray() -> Any:
     return ray
 
 
-def _make_short_folder() -> Path:
-    """Return a folder for Ray's files: sockets' paths may have about 100 characters."""
+@contextlib.contextmanager
+def _short_folder() -> Iterator[Path]:
+    """Have a folder for Ray's files: the paths of its sockets may have about 100 characters."""
     top = Path("/tmp")
-    return Path(tempfile.mkdtemp(prefix="s3d-ray-", dir=top if top.is_dir() else None))
+    folder = Path(tempfile.mkdtemp(prefix=FOLDER, dir=top if top.is_dir() else None))
+    lock = lock_folder(folder)
+    _sweep(folder)
+    try:
+        yield folder
+    finally:
+        if lock is not None:
+            lock.close()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _sweep(own: Path) -> None:
+    """Remove the folders of processes that were killed."""
+    for left in own.parent.glob(f"{FOLDER}*/{LOCK}"):
+        with contextlib.suppress(InputError):  # Somebody else's.
+            lock = lock_folder(left.parent) if left.parent != own else None
+            if lock is not None:
+                lock.close()
+                shutil.rmtree(left.parent, ignore_errors=True)
 
 
 def _start(ray: Any, folder: Path, workers: int | None) -> None:

@@ -9,7 +9,6 @@ One process writes, so a video that was worked on twice, after its worker died, 
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import time
@@ -19,6 +18,7 @@ from types import TracebackType
 from typing import Any, BinaryIO
 
 from s3d.batch.job import Item, Outcome, Row
+from s3d.batch.lock import lock_folder
 from s3d.batch.parquet import check_parquet, read_columns, write_rows
 from s3d.data.quarantine import write_quarantine
 from s3d.errors import InputError
@@ -55,7 +55,7 @@ class Results:
         self.bytes = 0
         self.since = time.monotonic()
         make_folder(folder)
-        self.lock = _lock(folder)
+        self.lock = _take_folder(folder)
         try:
             self._take_up()
         except BaseException:
@@ -195,25 +195,11 @@ def _size(value: Any) -> int:
     return int(found) if found is not None else 8 * len(value) if isinstance(value, list) else 8
 
 
-def _lock(folder: Path) -> BinaryIO:
-    """Keep others from writing to a folder; the lock is gone with the process that holds it."""
-    try:
-        file = (folder / ".lock").open("ab")
-    except OSError as error:
+def _take_folder(folder: Path) -> BinaryIO:
+    lock = lock_folder(folder)
+    if lock is None:
         raise InputError(
-            f"{show_path(folder)}: cannot be written to ({error.strerror}). Choose another --out."
-        ) from None
-    with contextlib.suppress(ImportError):
-        import fcntl
-
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.close()
-            raise InputError(
-                f"{show_path(folder)}: another process writes there. Wait for it, or choose "
-                "another --out."
-            ) from None
-        except OSError:
-            pass  # A file system without locks.
-    return file
+            f"{show_path(folder)}: another process writes there. Wait for it, or choose another "
+            "--out."
+        )
+    return lock

@@ -111,11 +111,11 @@ def below(process: int) -> dict[int, str]:
     found = {process}
     for _ in range(6):
         found |= {child for child, parent in parents.items() if parent in found}
-    return {child: lines[child] for child in found - {process}}
+    return {child: lines.get(child, "") for child in found - {process}}
 
 
 def check_results(out: Path, alone: Path, clips: Path) -> None:
-    """Check 197 results, three named failures, nothing twice; and that they are as in one process."""
+    """Check 197 results as in one process, three named failures, nothing twice."""
     rows, wanted = rows_of(out), rows_of(alone)
     assert len(rows) == 197
     assert max(Counter(row["path"] for row in rows).values()) == 1
@@ -161,9 +161,13 @@ def test_a_killed_driver_is_taken_up_again(
     words = [*predict(clips, tiny_model, out), *ON_RAY]
     driver = start(*words)
     wait_for(lambda: parts(out) >= 20)
-    workers = below(driver.pid)
+    # Two agents of Ray outlive it by a minute; they do no work.
+    workers = [pid for pid, line in below(driver.pid).items() if "MapBatches(_Worker)" in line]
     driver.kill()
-    driver.communicate(timeout=60)
+    driver.wait(timeout=60)
+    for pipe in (driver.stdout, driver.stderr):
+        assert pipe is not None
+        pipe.close()
     done = parts(out)
     assert 20 <= done < 197
     stamps = {path: path.stat().st_mtime_ns for path in out.glob("part-*")}
