@@ -53,7 +53,7 @@ class Cluster:
 
     Attributes:
         address: "auto" is the cluster that RAY_ADDRESS names, otherwise a Ray of our own on this
-            machine; or HOST:PORT, or ray://HOST:PORT.
+            machine; or HOST:PORT of a cluster's head, from a machine of that cluster.
         workers: Processes; None is one for each core, or GPU where the work is done on GPUs.
     """
 
@@ -260,12 +260,14 @@ def _cores() -> Sequence[int]:
 
 
 def _join(ray: Any, address: str) -> None:
-    place = address.removeprefix("ray://")
-    host, colon, port = place.rpartition(":")
-    if not colon or not port.isdigit() or not 0 < int(port) < 65536 or not host:
+    host, colon, port = address.rpartition(":")
+    if "://" in address:
         raise InputError(
-            f"--ray {show_path(address)}: is no address. Use auto, HOST:PORT or ray://HOST:PORT."
+            f"--ray {show_path(address)}: Ray Data does not work through Ray's client. Give the "
+            "HOST:PORT of the head, on a machine of the cluster."
         )
+    if not colon or not port.isdigit() or not 0 < int(port) < 65536 or not host:
+        raise InputError(f"--ray {show_path(address)}: is no address. Use auto or HOST:PORT.")
     try:
         # Ray itself waits for minutes, and may then end the process.
         socket.create_connection((host, int(port)), CONNECT_SECONDS).close()
@@ -289,7 +291,10 @@ def _init(ray: Any, **options: Any) -> None:
 def _unreachable(where: str, error: Exception) -> InputError:
     lines = str(error).strip().splitlines()
     reason = lines[0].rstrip(".") if lines else type(error).__name__
-    return InputError(f"no Ray {where} ({reason}). Start it, or use --ray auto.")
+    return InputError(
+        f"no Ray {where} ({reason}). Start it, or use --ray auto; if it asks for a token, set "
+        "RAY_AUTH_MODE=token."
+    )
 
 
 def _quiet(ray: Any) -> None:

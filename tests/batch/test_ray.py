@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -241,8 +242,11 @@ def test_ray_gives_what_one_process_gives(
     ("address", "message"),
     [
         ("127.0.0.1:1", "no Ray at 127.0.0.1:1 ("),
-        ("ray://127.0.0.1:1", "no Ray at ray://127.0.0.1:1 ("),
-        ("head", "--ray head: is no address. Use auto, HOST:PORT or ray://HOST:PORT."),
+        (
+            "ray://head:10001",
+            "--ray ray://head:10001: Ray Data does not work through Ray's client.",
+        ),
+        ("head", "--ray head: is no address. Use auto or HOST:PORT."),
         ("head:port", "--ray head:port: is no address."),
         ("127.0.0.1:99999", "--ray 127.0.0.1:99999: is no address."),
     ],
@@ -252,3 +256,22 @@ def test_an_address_where_no_ray_is(
 ) -> None:
     words = ["predict", clips, "--model", tiny_model, "--out", tmp_path / "out", "--ray", address]
     assert refuse(capsys, *words).startswith(f"s3d: {message}")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="finds processes in /proc")
+def test_an_interrupted_run_keeps_what_it_has_and_leaves_no_process(
+    clips: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    driver = start(*predict(clips, tiny_model, out), *ON_RAY)
+    wait_for(lambda: parts(out) >= 5)
+    others = below(driver.pid)
+    driver.send_signal(signal.SIGINT)
+    _, err = driver.communicate(timeout=60)
+    assert driver.returncode == 130
+    assert err.splitlines()[-1].startswith("s3d: interrupted")
+    assert 5 <= len(rows_of(out)) < 197
+    wait_for(lambda: not any(Path("/proc", str(pid)).exists() for pid in others), 20)
+    (folder,) = set(re.findall(r"/tmp/s3d-ray-\w+", " ".join(others.values())))
+    assert not Path(folder).exists()
