@@ -11,7 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from s3d.batch.check import COLUMNS, CheckJob, examinations
+from s3d.batch.job import Item
+from s3d.batch.results import Results
 from s3d.cli import main
+from s3d.data.examine import examine
 from s3d.infer.recognizer import load
 from tests.tiny import refuse
 
@@ -191,8 +195,9 @@ def test_check_keeps_what_was_seen_and_says_the_same(
     shutil.copy(videos / "red" / "0.mp4", videos / "blue" / "copy.mp4")
     (videos / "broken.mp4").rename(videos / "red" / "broken.mp4")
     (videos / "red" / "sound.mp4").write_bytes(b"x")
-    wanted = json.loads(run(capsys, "check", videos, "--json", code=1))
-    words = ["check", videos, "--out", tmp_path / "out", "--json"]
+    monkeypatch.chdir(tmp_path)
+    wanted = json.loads(run(capsys, "check", "videos", "--json", code=1))
+    words = ["check", "videos", "--out", "out", "--json"]
     found = json.loads(run(capsys, *words, code=1))
     monkeypatch.setattr("s3d.batch.check.examine", None)  # not looked at again
     again = json.loads(run(capsys, *words, code=1))
@@ -201,6 +206,21 @@ def test_check_keeps_what_was_seen_and_says_the_same(
     assert found == wanted
     assert again == wanted
     assert {"two_labels", "empty", "unreadable"} <= set(wanted["counts"])
+
+
+def test_rows_of_a_check_say_all_that_was_seen(videos: Path, tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow", reason="Parquet needs pyarrow")
+    paths = [str(videos / "red" / "0.mp4"), str(videos / "broken.mp4")]
+    task = CheckJob().open()
+    with Results(tmp_path / "out", task.settings, task.columns) as results:
+        for path in paths:
+            results.add(task(Item(path, "")))
+    found = examinations(results.read(list(COLUMNS)))
+    whole, broken = examine(paths[0]), found[paths[1]]
+    assert (found[paths[0]].frames, found[paths[0]].oddities) == (8, whole.oddities)
+    assert whole.signature is not None
+    np.testing.assert_array_equal(found[paths[0]].signature, whole.signature)
+    assert (broken.signature, [kind for kind, _ in broken.oddities]) == (None, ["empty"])
 
 
 @pytest.mark.parametrize("verb", ["predict", "check"])

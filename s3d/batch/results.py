@@ -98,7 +98,6 @@ class Results:
         if outcome.error is not None:
             self.failures[outcome.path] = outcome.error
             return
-        self.failures.pop(outcome.path, None)
         self.done.add(key)
         self.keys.append(key)
         self.rows += [{"path": key, **row} for row in outcome.rows]
