@@ -24,6 +24,7 @@ _HOMES = {
     "Recognizer": "s3d.infer.recognizer",
     "TrainConfig": "s3d.train.config",
     "TwoStreams": "s3d.infer.streams",
+    "VideoFeatures": "s3d.infer.features",
     "build": "s3d.models.network",
     "count_cost": "s3d.models.cost",
     "list_videos": "s3d.data.videos",
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from s3d.clip import ClipSpec
     from s3d.data.videos import list_videos
     from s3d.errors import InputError
+    from s3d.infer.features import VideoFeatures
     from s3d.infer.recognizer import Prediction, Recognizer, load
     from s3d.infer.streams import TwoStreams
     from s3d.models.cost import count_cost
@@ -54,6 +56,7 @@ __all__ = [
     "Style",
     "TrainConfig",
     "TwoStreams",
+    "VideoFeatures",
     "build",
     "count_cost",
     "list_videos",

@@ -18,7 +18,7 @@ FLOORS = (
     {"serve"},
     {"explore"},
     {"detect"},
-    {"train"},
+    {"train", "batch"},
     {"evaluate"},
     {"infer"},
     {"models", "data"},

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from s3d.cli.batch_options import add_batch_options, check_batch_options
+from s3d.cli.check_many import check_many
 from s3d.cli.parser import DATA_HELP, Verbs, add_verb
 from s3d.cli.terminal import progress_bar
 from s3d.errors import InputError
@@ -30,6 +32,7 @@ def add(verbs: Verbs) -> None:
     parser.add_argument("--quarantine", metavar="FILE", help="list here what is to be left out")
     parser.add_argument("--threads", type=int, metavar="N", help="videos at a time [cores]")
     parser.add_argument("--json", action="store_true", help="print JSON with every finding")
+    add_batch_options(parser, out="what was seen of each video")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -42,7 +45,11 @@ def run(options: argparse.Namespace) -> int:
 
     if options.quarantine and not Path(options.quarantine).absolute().parent.is_dir():
         raise InputError(f"{show_path(options.quarantine)}: no such folder. Make it first.")
-    checkup = check_videos(list_for_check(options.data), threads, progress_bar("checking"))
+    listed = list_for_check(options.data)
+    if check_batch_options(options):
+        checkup = check_many(listed, options, threads)
+    else:
+        checkup = check_videos(listed, threads, progress_bar("checking"))
     if options.quarantine:
         write_quarantine(Path(options.quarantine), checkup.quarantine)
     if options.json:

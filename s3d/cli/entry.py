@@ -13,6 +13,7 @@ from s3d.cli import (
     convert,
     cost,
     evaluate,
+    features,
     flow,
     list_networks,
     predict,
@@ -26,7 +27,9 @@ from s3d.errors import InputError
 
 INTERRUPTED = 130
 
-VERBS = (train, evaluate, predict, check, flow, shard, convert, sample, list_networks, cost)
+VERBS = (
+    train, evaluate, predict, features, check, flow, shard, convert, sample, list_networks, cost,
+)  # fmt: skip
 """In the order of the help."""
 
 EXAMPLES = """examples:
@@ -35,6 +38,7 @@ EXAMPLES = """examples:
   s3d evaluate clips/test --model run/model.safetensors
   s3d predict video.mp4 --model run/model.safetensors
   s3d predict video.mp4                             with published weights, downloaded once
+  s3d features videos --at mixed5c --out features   numbers for other models, with their times
   s3d check ucf101:/data/UCF-101                    find broken, doubled and missing videos
   s3d flow videos --out flow                        optical flow, for two streams
   s3d shard ucf101:/data/UCF-101 --out shards       pack into tars; train on shards:shards

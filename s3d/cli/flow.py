@@ -9,6 +9,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from s3d.cli.batch_options import add_batch_options, check_batch_options
+from s3d.cli.flow_many import flow_many
 from s3d.cli.parser import Verbs, add_verb
 from s3d.cli.terminal import print_error
 from s3d.errors import InputError
@@ -34,12 +36,16 @@ def add(verbs: Verbs) -> None:
     )
     parser.add_argument("--threads", type=int, metavar="N", help="cores to use [all]")
     parser.add_argument("--device", default="cpu", help="cpu or cuda [cpu]")
+    add_batch_options(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     """Write the flow of each video, and return the exit code: 2 if there was one without."""
     if options.threads is not None and options.threads < 1:
         raise InputError(f"--threads is {options.threads}; at least 1 is needed.")
+    if options.workers is not None and options.ray is None:
+        raise InputError("--workers goes with --ray. Without it, use --threads N.")
+    check_batch_options(options)
     if options.method == "dis" and options.device != "cpu":
         raise InputError("--method dis: computes on the CPU alone. Leave --device out.")
     from s3d.data.flow import FlowRecipe
@@ -50,6 +56,8 @@ def run(options: argparse.Namespace) -> int:
     recipe = FlowRecipe(options.method, options.short_side)
     device = choose_device(options.device)
     jobs = plan_flow(options.sources, out)
+    if options.ray is not None:
+        return flow_many(jobs, options)
     make_folder(out)
     progress = _Progress(len(jobs))
     with FlowWorkers(recipe, _choose_threads(options.threads, device), device) as workers:

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from s3d.cli.batch_options import add_batch_options, check_batch_options
 from s3d.cli.model_options import (
     add_flow_options,
     add_model_options,
@@ -17,6 +18,7 @@ from s3d.cli.model_options import (
     load_streams,
 )
 from s3d.cli.parser import Verbs, add_verb
+from s3d.cli.predict_many import predict_many
 from s3d.cli.terminal import print_error
 from s3d.errors import InputError
 from s3d.files import show_path
@@ -32,13 +34,18 @@ BAR_WIDTH = 24
 def add(verbs: Verbs) -> None:
     """Add the verb and its options."""
     parser = add_verb(verbs, "predict", "label videos", run)
-    parser.add_argument("videos", nargs="+", metavar="VIDEO", help="files to label")
+    parser.add_argument(
+        "videos", nargs="+", metavar="VIDEO",
+        help="files to label; with --out also folders, CSV lists, data sets NAME:DIR",
+    )  # fmt: skip
     add_model_options(parser, default=DEFAULT)
     add_flow_options(parser)
     parser.add_argument("--top", type=int, default=5, metavar="N", help="classes to show [5]")
     parser.add_argument("--protocol", default="cover", help="cover, clip, all-frames, 10x3 [cover]")
     parser.add_argument("--reversed", action="store_true", help="play the videos backwards")
     parser.add_argument("--json", action="store_true", help="print a line of JSON a video")
+    parser.add_argument("--all-scores", action="store_true", help="with --out: of every class")
+    add_batch_options(parser, out="labels and scores")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -51,6 +58,8 @@ def run(options: argparse.Namespace) -> int:
     check_protocol(options.protocol)
     if options.top < 1:
         raise InputError(f"--top is {options.top}; at least 1 is needed.")
+    if check_batch_options(options):
+        return predict_many(options)
     from s3d.infer.recognizer import Prediction
 
     code = 0

@@ -158,8 +158,18 @@ def check_videos(listed: VideoList, threads: int, progress: Progress | None = No
         progress: Told after each one.
     """
     begin = time.perf_counter()
+    return diagnose(listed, _examine_all(listed.videos, threads, progress), begin)
+
+
+def diagnose(listed: VideoList, seen: Sequence[Examination], begin: float) -> Checkup:
+    """Judge what was seen of every video.
+
+    Args:
+        listed: Of `list_for_check`.
+        seen: Of each of its videos, in their order.
+        begin: When the looking began, of `time.perf_counter`.
+    """
     videos = listed.videos
-    seen = _examine_all(videos, threads, progress)
     findings = [*_list_findings(listed), *_file_findings(seen), *_copy_findings(videos, seen)]
     bad = {finding.path for finding in findings if KINDS[finding.kind].leaves_out}
     classes = _count_classes(listed, bad)

@@ -89,12 +89,21 @@ def plan_flow(sources: Sequence[str], out: Path) -> list[FlowJob]:
 
 
 def _videos_of(source: str, out: Path) -> Iterator[str]:
-    """Yield every file of a source that may be a video, in natural order."""
     address = parse_address(source, DATASETS)
     if address.name or address.options or address.place.lower().endswith(".csv"):
         yield from (video.path for video in list_videos(source, least_classes=1).videos)
-        return
-    if not Path(source).is_dir():
+    else:
+        yield from map(str, videos_below(Path(source), out))
+
+
+def videos_below(source: Path, out: Path) -> Iterator[Path]:
+    """Yield every file that may be a video, in natural order.
+
+    Args:
+        source: A folder, or a file, which is taken as it is.
+        out: A folder that is not looked into.
+    """
+    if not source.is_dir():
         yield source
         return
     for root, folders, files in os.walk(source):
@@ -102,7 +111,7 @@ def _videos_of(source: str, out: Path) -> Iterator[str]:
         folders[:] = sorted((name for name in seen if not is_hidden(name)), key=natural_order)
         for name in sorted(files, key=natural_order):
             if not reason_to_skip(name) and not name.endswith(ENDING):
-                yield str(Path(root, name))
+                yield Path(root, name)
 
 
 class FlowWorkers:
@@ -199,12 +208,7 @@ def compute_all(
     """
 
     def work(job: FlowJob) -> FlowResult:
-        try:
-            return FlowResult(
-                job, _compute_file(job, workers, tell_pairs or (lambda _: None)), None
-            )
-        except InputError as error:
-            return FlowResult(job, 0, str(error))
+        return compute_one(job, workers, tell_pairs)
 
     files = ThreadPoolExecutor(workers.threads)
     try:
@@ -217,6 +221,16 @@ def compute_all(
     finally:
         workers.stopped.set()
         files.shutdown(cancel_futures=True)
+
+
+def compute_one(
+    job: FlowJob, workers: FlowWorkers, tell_pairs: Callable[[int], None] | None = None
+) -> FlowResult:
+    """Return what became of one job."""
+    try:
+        return FlowResult(job, _compute_file(job, workers, tell_pairs or (lambda _: None)), None)
+    except InputError as error:
+        return FlowResult(job, 0, str(error))
 
 
 def _compute_file(job: FlowJob, workers: FlowWorkers, tell: Callable[[int], None]) -> int:

@@ -17,6 +17,7 @@ from s3d.data.loader import normalise, run_ahead
 from s3d.data.paths import AnyPath
 from s3d.errors import InputError
 from s3d.infer.contract import check_contract
+from s3d.infer.features import FeatureRecipe, VideoFeatures, compute_features, window_spec
 from s3d.infer.views import Views, check_protocol, read_views
 from s3d.models.model_file import ModelFile
 from s3d.models.network import Network
@@ -141,6 +142,33 @@ class Recognizer:
             return self._predict(video, views)
         except InputError as error:  # Pieces of a long video are read while it is scored.
             return error
+
+    def features(
+        self,
+        video: AnyPath,
+        at: str = "mixed5c",
+        stride_seconds: float | None = None,
+        *,
+        pool: str = "average",
+        frames: int | None = None,
+        rate_fps: float | None = None,
+    ) -> VideoFeatures:
+        """Return a block's features of windows over a video, with their times.
+
+        Args:
+            video: A local file.
+            at: The block.
+            stride_seconds: From one window to the next; None is the span of a clip.
+            pool: "average" over time and space, or "none".
+            frames: Of a window; None is the clip's.
+            rate_fps: Of its frames; None is the clip's.
+
+        Raises:
+            InputError: The video cannot be read, or an option cannot be used.
+        """
+        spec = window_spec(self.spec, frames, rate_fps)
+        recipe = FeatureRecipe(spec, at, stride_seconds, pool)
+        return compute_features(self.network, video, recipe)
 
     def score_clips(self, clips: Tensor, check: bool = True) -> Scores:
         """Score clips that you made yourself.

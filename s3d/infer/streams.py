@@ -67,20 +67,26 @@ class TwoStreams:
         return self.rgb.labels
 
     def predict(
-        self, video: AnyPath, protocol: str = "cover", flow: AnyPath | None = None
+        self,
+        video: AnyPath,
+        protocol: str = "cover",
+        reverse: bool = False,
+        *,
+        flow: AnyPath | None = None,
     ) -> Prediction:
         """Label one video.
 
         Args:
             video: A local file.
             protocol: Which clips are scored: see `s3d.infer.views`.
+            reverse: Play it backwards.
             flow: Its flow, as `s3d flow` keeps it; None computes what is needed.
 
         Raises:
             InputError: The video cannot be read.
         """
-        seen = self.rgb.predict(video, protocol)
-        return self._fuse(seen, self.flow.predict(flow or video, protocol))
+        seen = self.rgb.predict(video, protocol, reverse)
+        return self._fuse(seen, self.flow.predict(flow or video, protocol, reverse))
 
     def predict_each(
         self,
