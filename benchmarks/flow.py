@@ -53,13 +53,15 @@ CLIPS = {
 
 def opencv_tvl1(pair: tuple[Grey, Grey]) -> Flow:
     """Return OpenCV's flow of a pair with its default settings, which are the published ones."""
-    finder: Any = cv2.optflow.DualTVL1OpticalFlow_create()
+    contributed: Any = cv2.optflow  # Its stubs lack it.
+    finder = contributed.DualTVL1OpticalFlow_create()
     return np.asarray(finder.calc(*pair, None), np.float32)
 
 
 def opencv_dis(pair: tuple[Grey, Grey]) -> Flow:
     """Return OpenCV's DIS flow of a pair, preset medium."""
-    finder: Any = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    opencv: Any = cv2
+    finder = opencv.DISOpticalFlow_create(opencv.DISOPTICAL_FLOW_PRESET_MEDIUM)
     return np.asarray(finder.calc(*pair, None), np.float32)
 
 

@@ -23,6 +23,7 @@ _HOMES = {
     "Prediction": "s3d.infer.recognizer",
     "Recognizer": "s3d.infer.recognizer",
     "TrainConfig": "s3d.train.config",
+    "TwoStreams": "s3d.infer.streams",
     "build": "s3d.models.network",
     "count_cost": "s3d.models.cost",
     "list_videos": "s3d.data.videos",
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from s3d.data.videos import list_videos
     from s3d.errors import InputError
     from s3d.infer.recognizer import Prediction, Recognizer, load
+    from s3d.infer.streams import TwoStreams
     from s3d.models.cost import count_cost
     from s3d.models.family import NETWORKS
     from s3d.models.model_file import save_model
@@ -51,6 +53,7 @@ __all__ = [
     "Recognizer",
     "Style",
     "TrainConfig",
+    "TwoStreams",
     "build",
     "count_cost",
     "list_videos",

@@ -16,10 +16,14 @@ from s3d.errors import InputError
 
 Resize = Literal["keep", "squash"]
 Modality = Literal["rgb", "flow"]
+FlowMethod = Literal["tvl1", "dis"]
 
 CHANNELS: dict[str, int] = {"rgb": 3, "flow": 2}
 MAX_FRAMES = 4096
 MAX_SIZE_PX = 4096
+LEAST_FLOW_SIDE_PX = 16
+LATER_FIELDS = ("flow_method", "flow_side_px")
+"""Fields that contracts written before they were there may lack."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,8 @@ class ClipSpec:
         mean: Per channel, subtracted from frames / 255.
         std: Per channel, divides what is left. 0.5 and 0.5 give [-1, 1].
         modality: "rgb" (3 channels) or "flow" (2: horizontal, vertical).
+        flow_method: How flow is computed: "tvl1" or "dis".
+        flow_side_px: Short side to which frames are resized for that.
 
     Source: paper section 5 of arXiv 1712.04851 (64 frames, 256 x 256, crop 224); I3D (25 fps).
     """
@@ -48,11 +54,14 @@ class ClipSpec:
     mean: tuple[float, ...] = (0.5, 0.5, 0.5)
     std: tuple[float, ...] = (0.5, 0.5, 0.5)
     modality: Modality = "rgb"
+    flow_method: FlowMethod = "tvl1"
+    flow_side_px: int = 256
 
     def __post_init__(self) -> None:
         self._check_choices()
         _check_number("frames", self.frames, 1, MAX_FRAMES)
         _check_number("rate_fps", self.rate_fps, 0.01, 1000.0)
+        _check_number("flow_side_px", self.flow_side_px, LEAST_FLOW_SIDE_PX, MAX_SIZE_PX)
         for name in ("resize_px", "size_px"):
             pair = getattr(self, name)
             if not isinstance(pair, tuple) or len(pair) != 2:
@@ -97,9 +106,11 @@ class ClipSpec:
     def describe(self) -> str:
         """Return the contract in a few words, for people."""
         height, width = self.size_px
+        flow = f"{self.flow_method} flow of frames of {self.flow_side_px} px"
+        seen = flow if self.modality == "flow" else self.modality
         return (
             f"{self.frames} frames at {self.rate_fps:g} fps ({self.span_seconds:.2g} s), "
-            f"{width} x {height} px, {self.modality}"
+            f"{width} x {height} px, {seen}"
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -114,7 +125,7 @@ class ClipSpec:
             InputError: A field is missing, unknown, of the wrong kind or out of range.
         """
         names = {field.name for field in fields(cls)}
-        if not isinstance(values, dict) or set(values) != names:
+        if not isinstance(values, dict) or set(values) | set(LATER_FIELDS) != names:
             known = ", ".join(sorted(names))
             raise InputError(f"a clip contract needs exactly the fields {known}.")
         plain: dict[str, Any] = {
@@ -129,6 +140,9 @@ class ClipSpec:
         if self.modality not in get_args(Modality):
             shown = reprlib.repr(self.modality)
             raise InputError(f"ClipSpec modality is {shown}; it is 'rgb' or 'flow'.")
+        if self.flow_method not in get_args(FlowMethod):
+            shown = reprlib.repr(self.flow_method)
+            raise InputError(f"ClipSpec flow_method is {shown}; it is 'tvl1' or 'dis'.")
 
 
 def _check_number(name: str, value: object, low: float, high: float) -> None:

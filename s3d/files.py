@@ -85,3 +85,18 @@ def make_folder(path: Path) -> None:
         ) from None
     if not os.access(path, os.W_OK | os.X_OK):
         raise InputError(f"{show_path(path)}: no permission to write there. Choose another place.")
+
+
+def cache_folder() -> Path:
+    """Return S3D_HOME if set, else `s3d` in XDG_CACHE_HOME or ~/.cache; it need not exist.
+
+    Raises:
+        InputError: No home folder is known.
+    """
+    home, cache = os.environ.get("S3D_HOME"), os.environ.get("XDG_CACHE_HOME")
+    try:
+        return Path(home or Path(cache or "~/.cache", "s3d")).expanduser().absolute()
+    except RuntimeError:
+        raise InputError(
+            "no home folder is known to keep weights in; set S3D_HOME to a folder."
+        ) from None

@@ -22,6 +22,7 @@ FLOORS = (
     {"evaluate"},
     {"infer"},
     {"models", "data"},
+    {"web"},
     {"files"},
     {"clip"},
     {"errors"},

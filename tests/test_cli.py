@@ -22,7 +22,18 @@ from s3d.data.videos import list_videos
 from s3d.models.family import NETWORKS
 from tests.tiny import run_s3d, tiny_words
 
-VERBS = ("train", "evaluate", "predict", "check", "flow", "convert", "sample", "list", "cost")
+VERBS = (
+    "train",
+    "evaluate",
+    "predict",
+    "check",
+    "flow",
+    "shard",
+    "convert",
+    "sample",
+    "list",
+    "cost",
+)
 Output = pytest.CaptureFixture[str]
 
 

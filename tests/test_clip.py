@@ -46,8 +46,14 @@ def test_a_contract_survives_json(spec: ClipSpec) -> None:
 
 @pytest.mark.parametrize("values", [None, 3, [], {}, {"frames": 8}])
 def test_json_of_other_fields_is_refused(values: Any) -> None:
-    with pytest.raises(InputError, match="a clip contract needs exactly the fields frames, mean,"):
+    with pytest.raises(InputError, match="a clip contract needs exactly the fields flow_method,"):
         ClipSpec.from_json(values)
+
+
+def test_a_contract_from_before_flow_said_how_it_was_made_is_read() -> None:
+    values = FLOW.to_json()
+    del values["flow_method"], values["flow_side_px"]
+    assert ClipSpec.from_json(values) == FLOW
 
 
 def test_an_unknown_field_is_refused() -> None:

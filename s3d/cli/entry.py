@@ -8,14 +8,25 @@ import sys
 from collections.abc import Sequence
 
 from s3d import __version__
-from s3d.cli import check, convert, cost, evaluate, flow, list_networks, predict, sample, train
+from s3d.cli import (
+    check,
+    convert,
+    cost,
+    evaluate,
+    flow,
+    list_networks,
+    predict,
+    sample,
+    shard,
+    train,
+)
 from s3d.cli.parser import Parser, parse
 from s3d.cli.terminal import escape_what_cannot_be_encoded, first_complains, print_error
 from s3d.errors import InputError
 
 INTERRUPTED = 130
 
-VERBS = (train, evaluate, predict, check, flow, convert, sample, list_networks, cost)
+VERBS = (train, evaluate, predict, check, flow, shard, convert, sample, list_networks, cost)
 """In the order of the help."""
 
 EXAMPLES = """examples:
@@ -26,6 +37,7 @@ EXAMPLES = """examples:
   s3d predict video.mp4                             with published weights, downloaded once
   s3d check ucf101:/data/UCF-101                    find broken, doubled and missing videos
   s3d flow videos --out flow                        optical flow, for two streams
+  s3d shard ucf101:/data/UCF-101 --out shards       pack into tars; train on shards:shards
   s3d convert S3D_kinetics400.pt --out model.safetensors
   s3d cost s3d_g --frames 64 --size 224             parameters and multiply-adds
 """

@@ -7,14 +7,21 @@ import json
 from functools import partial
 from typing import TYPE_CHECKING
 
-from s3d.cli.model_options import add_model_options, load_recognizer
+from s3d.cli.model_options import (
+    add_flow_options,
+    add_model_options,
+    find_flow,
+    load_streams,
+)
 from s3d.cli.parser import DATA_HELP, Verbs, add_verb
 from s3d.cli.terminal import progress_bar
 from s3d.errors import InputError
 
 if TYPE_CHECKING:
+    from s3d.clip import ClipSpec
     from s3d.evaluate.evaluation import Evaluation
     from s3d.infer.recognizer import Recognizer
+    from s3d.infer.streams import TwoStreams
     from s3d.models.processes import Processes
 
 
@@ -23,6 +30,7 @@ def add(verbs: Verbs) -> None:
     parser = add_verb(verbs, "evaluate", "score a model on labelled videos", run)
     parser.add_argument("data", help=DATA_HELP)
     add_model_options(parser, required=False)
+    add_flow_options(parser)
     parser.add_argument("--protocol", default="clip", help="clip, all-frames, 10x3 or cover [clip]")
     parser.add_argument("--reversed", action="store_true", help="play the videos backwards")
     parser.add_argument("--splits", metavar="1,2,3", help="splits to score, each with its model")
@@ -49,12 +57,12 @@ def _run(options: argparse.Namespace, processes: Processes) -> int:
         raise InputError("the following arguments are required: --model. See s3d evaluate --help.")
     from s3d.evaluate.table import format_evaluation
 
-    recognizer = processes.in_turn(lambda: load_recognizer(options))
+    recognizer = processes.in_turn(lambda: load_streams(options))
     outcome = _score(recognizer, options.data, options, processes)
     if options.json:
         text = json.dumps(outcome.to_json(), ensure_ascii=False, indent=1)
     else:
-        text = format_evaluation(outcome, recognizer.spec)
+        text = format_evaluation(outcome, *_clips_of(recognizer))
     if processes.is_first:
         print(text)
     return 0
@@ -69,36 +77,61 @@ def _run_splits(options: argparse.Namespace, processes: Processes) -> int:
     if not (options.splits and options.models) or options.model:
         raise InputError("--splits and --models go together, without --model.")
     outcomes = {}
+    flow_models = pair_models(options.splits, options.flow_model) if options.flow_model else {}
     for split, model in pair_models(options.splits, options.models).items():
         data = name_split(options.data, split)
-        one = argparse.Namespace(**{**vars(options), "model": model})
-        recognizer = processes.in_turn(partial(load_recognizer, one))
+        own = {**vars(options), "model": model, "flow_model": flow_models.get(split)}
+        recognizer = processes.in_turn(partial(load_streams, argparse.Namespace(**own)))
         outcomes[split] = _score(recognizer, data, options, processes)
     outcome = SplitEvaluation(outcomes)
     if options.json:
         text = json.dumps(outcome.to_json(), ensure_ascii=False, indent=1)
     else:
-        text = format_splits(outcome, recognizer.spec)
+        text = format_splits(outcome, *_clips_of(recognizer))
     if processes.is_first:
         print(text)
     return 0
 
 
+def _clips_of(recognizer: Recognizer | TwoStreams) -> tuple[ClipSpec, ...]:
+    from s3d.infer.streams import TwoStreams
+
+    if isinstance(recognizer, TwoStreams):
+        return recognizer.rgb.spec, recognizer.flow.spec
+    return (recognizer.spec,)
+
+
 def _score(
-    recognizer: Recognizer, data: str, options: argparse.Namespace, processes: Processes
+    recognizer: Recognizer | TwoStreams,
+    data: str,
+    options: argparse.Namespace,
+    processes: Processes,
 ) -> Evaluation:
     """Score the part of the data that is there to be scored."""
+    from s3d.data.flow_place import FlowPlace
     from s3d.data.quarantine import leave_out
     from s3d.data.videos import list_videos
     from s3d.evaluate.evaluation import evaluate
+    from s3d.infer.streams import TwoStreams
 
     listed = list_videos(data, least_classes=1)
     videos = leave_out(listed.take(listed.evaluated_part), options.quarantine)
+    flow: list[str] | None = None
+    if options.flow is not None:
+        paths = [video.path for video in videos.videos]
+        where = FlowPlace.of(data, options.flow)
+        taken = processes.first(lambda: find_flow(options, recognizer, paths, where))
+        if isinstance(recognizer, TwoStreams):
+            videos = videos.without(taken.reasons)
+            flow = [taken.paths[video.path] for video in videos.videos]
+        else:
+            videos = taken.swap_listed(videos)
     return evaluate(
         recognizer,
         videos,
         options.protocol,
         options.reversed,
         progress=progress_bar("scoring") if processes.is_first else None,
+        flow=flow,
         processes=processes,
     )

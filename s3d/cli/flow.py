@@ -19,7 +19,9 @@ def add(verbs: Verbs) -> None:
     """Add the verb and its options."""
     text = "compute the optical flow of videos; goes on where it was interrupted"
     parser = add_verb(verbs, "flow", text, run)
-    parser.add_argument("sources", nargs="+", metavar="DIR", help="folders of videos, or files")
+    parser.add_argument(
+        "sources", nargs="+", metavar="DIR", help="folders of videos, files, CSV or data sets"
+    )
     parser.add_argument(
         "--out", required=True, metavar="DIR", help="where the same tree of NAME.flow.mp4 is to be"
     )

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from s3d.errors import InputError
+
 if TYPE_CHECKING:
+    from s3d.data.flow_place import FlowPlace
+    from s3d.data.flow_videos import FlowTaken
     from s3d.infer.recognizer import Recognizer
+    from s3d.infer.streams import TwoStreams
 
 
 def add_model_options(
@@ -30,6 +36,18 @@ def add_model_options(
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
 
 
+def add_flow_options(parser: argparse.ArgumentParser) -> None:
+    """Add --flow-model and --flow, for a second stream."""
+    parser.add_argument(
+        "--flow-model", metavar="MODEL", help="model of optical flow, fused with --model"
+    )
+    parser.add_argument(
+        "--flow",
+        metavar="DIR",
+        help="where the flow of the videos is kept; what is missing is computed and added",
+    )
+
+
 def load_recognizer(options: argparse.Namespace) -> Recognizer:
     """Return the model that --model names, on --device.
 
@@ -43,3 +61,60 @@ def load_recognizer(options: argparse.Namespace) -> Recognizer:
     from s3d.models.device import choose_device
 
     return load(options.model).to(choose_device(options.device))
+
+
+def load_streams(options: argparse.Namespace) -> Recognizer | TwoStreams:
+    """Return the model that --model names, or its fusion with the one of --flow-model.
+
+    Args:
+        options: Holds what `add_model_options` and `add_flow_options` added.
+
+    Raises:
+        InputError: As `load_recognizer`; or the models do not go together.
+    """
+    from s3d.infer.streams import TwoStreams
+
+    rgb = load_recognizer(options)
+    if options.flow_model is None:
+        _check_flow_is_used(options, rgb)
+        return rgb
+    flow = load_recognizer(argparse.Namespace(model=options.flow_model, device=options.device))
+    return TwoStreams(rgb, flow)
+
+
+def find_flow(
+    options: argparse.Namespace,
+    recognizer: Recognizer | TwoStreams,
+    videos: Sequence[str],
+    where: FlowPlace,
+) -> FlowTaken:
+    """Return the flow of videos in the folder of --flow, computed there where it is missing.
+
+    Args:
+        options: As of `load_streams`.
+        recognizer: The model of flow, or what it is fused in: says how flow is computed.
+        videos: Their paths.
+        where: Made from --flow.
+
+    Raises:
+        InputError: The folder holds flow that was computed otherwise, or cannot be written.
+    """
+    from s3d.cli.terminal import progress_bar
+    from s3d.data.flow import FlowRecipe
+    from s3d.data.flow_videos import take_flow
+    from s3d.infer.streams import TwoStreams
+    from s3d.models.device import choose_device
+    from s3d.train.plan import count_cores
+
+    spec = recognizer.flow.spec if isinstance(recognizer, TwoStreams) else recognizer.spec
+    recipe = FlowRecipe(spec.flow_method, spec.flow_side_px)
+    device, progress = choose_device(options.device), progress_bar("computing flow")
+    return take_flow(videos, where, recipe, count_cores(), device, progress)
+
+
+def _check_flow_is_used(options: argparse.Namespace, recognizer: Recognizer) -> None:
+    if options.flow is not None and recognizer.spec.modality != "flow":
+        raise InputError(
+            f"--flow {options.flow} is given, and --model takes {recognizer.spec.modality}. "
+            "Add --flow-model, or leave --flow out."
+        )

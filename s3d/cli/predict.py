@@ -4,9 +4,18 @@ from __future__ import annotations
 
 import argparse
 import json
-from typing import TYPE_CHECKING
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from s3d.cli.model_options import add_model_options, load_recognizer
+from s3d.cli.model_options import (
+    add_flow_options,
+    add_model_options,
+    find_flow,
+    load_streams,
+)
 from s3d.cli.parser import Verbs, add_verb
 from s3d.cli.terminal import print_error
 from s3d.errors import InputError
@@ -14,7 +23,8 @@ from s3d.files import show_path
 from s3d.models.published.weights import DEFAULT
 
 if TYPE_CHECKING:
-    from s3d.infer.recognizer import Prediction
+    from s3d.infer.recognizer import Prediction, Recognizer
+    from s3d.infer.streams import TwoStreams
 
 BAR_WIDTH = 24
 
@@ -24,6 +34,7 @@ def add(verbs: Verbs) -> None:
     parser = add_verb(verbs, "predict", "label videos", run)
     parser.add_argument("videos", nargs="+", metavar="VIDEO", help="files to label")
     add_model_options(parser, default=DEFAULT)
+    add_flow_options(parser)
     parser.add_argument("--top", type=int, default=5, metavar="N", help="classes to show [5]")
     parser.add_argument("--protocol", default="cover", help="cover, clip, all-frames, 10x3 [cover]")
     parser.add_argument("--reversed", action="store_true", help="play the videos backwards")
@@ -42,9 +53,8 @@ def run(options: argparse.Namespace) -> int:
         raise InputError(f"--top is {options.top}; at least 1 is needed.")
     from s3d.infer.recognizer import Prediction
 
-    recognizer = load_recognizer(options)
     code = 0
-    results = recognizer.predict_each(options.videos, options.protocol, options.reversed)
+    results = _predict(load_streams(options), options)
     for video, result in zip(options.videos, results, strict=True):
         if isinstance(result, Prediction):
             print(_show_json(result, options.top) if options.json else _show(result, options.top))
@@ -55,9 +65,42 @@ def run(options: argparse.Namespace) -> int:
     return code
 
 
+def _predict(
+    recognizer: Recognizer | TwoStreams, options: argparse.Namespace
+) -> Iterator[Prediction | InputError]:
+    """Yield what is said of each video, its flow taken from --flow where that is given."""
+    from s3d.data.flow_place import FlowPlace
+    from s3d.infer.streams import TwoStreams
+
+    videos, how = options.videos, (options.protocol, options.reversed)
+    flow = list(videos)
+    if options.flow is not None:
+        where = FlowPlace(common_folder(videos), Path(options.flow))
+        taken = find_flow(options, recognizer, videos, where)
+        # A video without flow is named by whoever tries to read it.
+        flow = [taken.paths.get(video, video) for video in videos]
+    if isinstance(recognizer, TwoStreams):
+        return recognizer.predict_each(videos, *how, flow=flow)
+    results = recognizer.predict_each(flow, *how)
+    return (_name(result, video) for result, video in zip(results, videos, strict=True))
+
+
+def _name(result: Prediction | InputError, video: str) -> Prediction | InputError:
+    """Return a result under the name of the video that was asked for, whatever file gave it."""
+    return result if isinstance(result, InputError) else replace(result, path=video)
+
+
+def common_folder(videos: Sequence[str]) -> Path:
+    """Return the deepest folder that all videos are in."""
+    return Path(os.path.commonpath([Path(video).absolute().parent for video in videos]))
+
+
 def _show_json(prediction: Prediction, count: int) -> str:
     top = [{"label": label, "score": round(score, 6)} for label, score in prediction.top(count)]
-    values = {"path": prediction.path, "top": top, "views": prediction.views}
+    values: dict[str, Any] = {"path": prediction.path, "top": top, "views": prediction.views}
+    for name, stream in prediction.streams.items():
+        label, score = stream.top(1)[0]
+        values[name] = {"label": label, "score": round(score, 6)}
     return json.dumps(values, ensure_ascii=False)
 
 

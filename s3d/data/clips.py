@@ -12,9 +12,11 @@ import numpy as np
 import numpy.typing as npt
 
 from s3d.data.decode import Frames, Indices
+from s3d.data.flow_levels import mirror_flow
 from s3d.data.sample import centre_start, clip_indices, random_start
 from s3d.data.store import FrameStore
 from s3d.data.transform import centre_crop, crop_at
+from s3d.data.video_info import FLOW_CHANNELS
 
 Tone = tuple[float, float]
 VIEW = 7
@@ -27,6 +29,7 @@ class Augmentation:
 
     Attributes:
         jitter: Largest change of brightness and contrast, as a share; the same for all frames.
+            Flow is left as it is.
         flip: Mirror half of the clips left to right. Left is not right, so only where asked.
     """
 
@@ -62,7 +65,8 @@ def draw_clip(
     top = int(rng.integers(height - spec.size_px[0] + 1))
     left = int(rng.integers(width - spec.size_px[1] + 1))
     is_mirrored = bool(augmentation.flip and rng.random() < 0.5)
-    jitter = augmentation.jitter
+    # Of flow, another brightness would be another motion.
+    jitter = augmentation.jitter if spec.modality == "rgb" else 0.0
     tone = 1 + rng.uniform(-jitter, jitter), rng.uniform(-jitter, jitter)
     return ClipDraw(indices, top, left, is_mirrored, tone)
 
@@ -111,4 +115,6 @@ def read_centre(store: FrameStore, video: int) -> Frames:
 
 def _cut(frames: Frames, draw: ClipDraw, size_px: tuple[int, int]) -> Frames:
     part = crop_at(frames, draw.top, draw.left, size_px)
-    return part[:, :, ::-1] if draw.is_mirrored else part
+    if not draw.is_mirrored:
+        return part
+    return mirror_flow(part) if part.shape[-1] == FLOW_CHANNELS else part[:, :, ::-1]

@@ -18,6 +18,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from s3d.data.paths import AnyPath, check_file, show_path
+from s3d.data.shards import find_member
 from s3d.errors import InputError
 
 MAX_SIDE_PX = 16384
@@ -31,7 +32,7 @@ _CONTAINERS = (
     "live_flv,asf,ogg,gif,apng,nut,mjpeg,mxf,dv,rm,wtv,yuv4mpegpipe,vc1,h263,h261,cavsvideo,dirac,"
     "wav,mp3,aac,flac,aiff,ac3,amr,w64,au"
 )
-_OPEN_OPTIONS = {"format_whitelist": _CONTAINERS, "protocol_whitelist": "file"}
+_OPEN_OPTIONS = {"format_whitelist": _CONTAINERS, "protocol_whitelist": "file,subfile"}
 
 
 class NoVideoError(InputError):
@@ -49,9 +50,10 @@ def open_stream(path: AnyPath) -> Iterator[tuple[InputContainer, VideoStream]]:
         InputError: The file is missing, unreadable, no video, without pictures, or over
             16384 px a side.
     """
-    target = f"file:{check_file(path)}"
+    member = find_member(path)
+    target = member.open() if member else f"file:{check_file(path)}"
     try:
-        with av.open(target, metadata_errors="ignore", options=_OPEN_OPTIONS) as container:
+        with av.open(target, "r", metadata_errors="ignore", options=_OPEN_OPTIONS) as container:
             stream = _choose_stream(container, path)
             stream.thread_type = "NONE"
             stream.codec_context.thread_count = 1

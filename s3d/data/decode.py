@@ -30,9 +30,10 @@ from s3d.data.container import (
     sane_rate,
     unreadable,
 )
+from s3d.data.flow_file import FlowConverter, is_flow
 from s3d.data.frame_folder import find_frame_folder
 from s3d.data.paths import AnyPath
-from s3d.data.video_info import Frames, Indices, Reading, Times, VideoInfo
+from s3d.data.video_info import RGB_CHANNELS, Frames, Indices, Reading, Times, VideoInfo
 from s3d.errors import InputError
 
 __all__ = (
@@ -61,7 +62,8 @@ def probe_video(path: AnyPath) -> VideoInfo:
         first, packets = _survey(container, stream)
         if first is None:
             raise no_frame(path)
-        height, width = displayed_size(first, stream, path)
+        convert = _make_converter(container, stream, None, path)
+        height, width = convert.start(first)
         rate, base = sane_rate(stream), stream.time_base or Fraction(1, 1000)
         codec = stream.codec_context.name
     if _packets_tell(codec, packets):
@@ -72,7 +74,8 @@ def probe_video(path: AnyPath) -> VideoInfo:
     interval = float(np.median(np.diff(times))) if len(times) > 1 else 1 / rate
     duration = float(times[-1]) + interval
     count = len(times)
-    return VideoInfo(str(path), height, width, count, count / duration, duration, times)
+    rate = count / duration
+    return VideoInfo(str(path), height, width, count, rate, duration, times, convert.channels)
 
 
 def read_frames(path: AnyPath, indices: Indices, size_px: tuple[int, int] | None = None) -> Frames:
@@ -85,7 +88,8 @@ def read_frames(path: AnyPath, indices: Indices, size_px: tuple[int, int] | None
         size_px: (height, width) in displayed orientation; None is the displayed size.
 
     Returns:
-        (len(indices), H, W, 3) uint8 RGB, C-contiguous.
+        (len(indices), H, W, 3) uint8 RGB, C-contiguous; of a flow file (len(indices), H, W, 2)
+        levels, whose values stay in px of the stored size.
 
     Raises:
         InputError: As `probe_video`.
@@ -126,7 +130,7 @@ def iterate_frames(path: AnyPath, size_px: tuple[int, int] | None = None) -> Ite
         size_px: (height, width) in displayed orientation; None is the displayed size.
 
     Yields:
-        (H, W, 3) uint8 RGB, C-contiguous.
+        (H, W, 3) uint8 RGB, C-contiguous; of a flow file (H, W, 2) levels.
 
     Raises:
         InputError: As `probe_video`.
@@ -135,20 +139,26 @@ def iterate_frames(path: AnyPath, size_px: tuple[int, int] | None = None) -> Ite
         yield from folder.iterate(size_px)
         return
     with open_stream(path) as (container, stream):
-        convert = _Converter(stream, size_px, path)
+        convert = _make_converter(container, stream, size_px, path)
         for frame in decode_stream(container, stream):
             yield convert(frame)
-        if convert.turns is None:
+        if not convert.is_started:
             raise no_frame(path)
 
 
 class _Converter:
     """Turn decoded frames into upright RGB of one size, fixed by the first frame."""
 
+    channels = RGB_CHANNELS
+
     def __init__(self, stream: VideoStream, size_px: tuple[int, int] | None, path: AnyPath) -> None:
         self.stream, self.size_px, self.path = stream, size_px, path
         self.reformatter = VideoReformatter()
         self.turns: int | None = None
+
+    @property
+    def is_started(self) -> bool:
+        return self.turns is not None
 
     def start(self, frame: VideoFrame) -> tuple[int, int]:
         displayed = displayed_size(frame, self.stream, self.path)
@@ -171,6 +181,15 @@ class _Converter:
         return np.ascontiguousarray(np.rot90(rgb.to_ndarray(), turns))
 
 
+def _make_converter(
+    container: InputContainer,
+    stream: VideoStream,
+    size_px: tuple[int, int] | None,
+    path: AnyPath,
+) -> _Converter | FlowConverter:
+    return FlowConverter(size_px) if is_flow(container) else _Converter(stream, size_px, path)
+
+
 def _gather(
     path: AnyPath, wanted: npt.NDArray[np.int64], size_px: tuple[int, int] | None
 ) -> tuple[Frames, int]:
@@ -182,10 +201,10 @@ def _gather(
     out: Frames | None = None
     count = 0
     with open_stream(path) as (container, stream):
-        convert = _Converter(stream, size_px, path)
+        convert = _make_converter(container, stream, size_px, path)
         for frame in decode_stream(container, stream):
             if out is None:
-                out = np.zeros((len(wanted), *convert.start(frame), 3), np.uint8)
+                out = np.zeros((len(wanted), *convert.start(frame), convert.channels), np.uint8)
             if count in slots:
                 out[slots[count]] = convert(frame)
             count += 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from av.video.stream import VideoStream
 
 from s3d.data.container import NoVideoError, open_stream, quarter_turns
 from s3d.data.frame_folder import FrameFolder, find_frame_folder, read_picture
+from s3d.data.shards import content_size
 from s3d.data.sources import SIGNATURE_FRAMES, Signature, signature
 from s3d.data.video_info import Frames
 from s3d.errors import InputError
@@ -92,8 +92,7 @@ def examine(path: str) -> Examination:
     except NoVideoError as error:
         return _refused(path, "no_video", error)
     except InputError as error:
-        is_empty = os.path.isfile(path) and not os.path.getsize(path)  # noqa: PTH113, PTH202
-        return _refused(path, "empty" if is_empty else "unreadable", error)
+        return _refused(path, "empty" if content_size(path) == 0 else "unreadable", error)
 
 
 class _Sampler:

@@ -1,7 +1,6 @@
-"""Optical flow of a video's frames, and as the grey levels in which flow networks take it.
+"""Optical flow of a video's frames.
 
 flow    (T - 1, H, W, 2) float32 px, x then y: frame t's p is found at p + flow in frame t + 1
-levels  (T - 1, H, W, 2) uint8: -20 px is 0, none is 128, 20 px is 255
 """
 
 from __future__ import annotations
@@ -15,16 +14,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from s3d.data.flow_levels import Flow, Levels
 from s3d.data.tvl1 import TvL1, estimate_tvl1
 from s3d.data.video_info import Frames
 from s3d.errors import InputError
 
-Flow = npt.NDArray[np.float32]
-Levels = npt.NDArray[np.uint8]
-
 METHODS = ("tvl1", "dis")
-BOUND_PX = 20.0
-LEVELS_PER_PX = 255 / (2 * BOUND_PX)
 # Rec. 601 in 14 bits, rounded as OpenCV does.
 GREY_WEIGHTS = np.array([4899, 9617, 1868], np.uint32)
 
@@ -106,21 +101,6 @@ def to_grey(frames: Frames) -> npt.NDArray[Any]:
         raise InputError(f"frames are {frames.shape}; flow needs (T, H, W, 3) or (T, H, W).")
     grey: Levels = ((frames @ GREY_WEIGHTS + 8192) >> 14).astype(np.uint8)
     return grey
-
-
-def quantise_flow(flow: Flow) -> Levels:
-    """Return flow in px as grey levels: clipped to 20 px, 128 where nothing moves.
-
-    Source: deepmind/kinetics-i3d, "truncated to the range [-20, 20]".
-    """
-    scaled = (np.clip(flow, -BOUND_PX, BOUND_PX) + BOUND_PX) * LEVELS_PER_PX
-    levels: Levels = np.rint(scaled).astype(np.uint8)
-    return levels
-
-
-def dequantise_flow(levels: Levels) -> Flow:
-    """Return the flow in px that grey levels stand for, to 0.08 px."""
-    return (levels / np.float32(LEVELS_PER_PX) - np.float32(BOUND_PX)).astype(np.float32)
 
 
 def _tvl1(grey: npt.NDArray[Any], device: str, settings: TvL1 | None) -> Flow:

@@ -11,23 +11,26 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import av
 import numpy as np
 import numpy.typing as npt
+from av.container import InputContainer
 from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
-from s3d.data.container import decode_stream, no_frame, open_stream, sane_rate
-from s3d.data.flow import BOUND_PX, Flow, Levels, quantise_flow
+from s3d.clip import FlowMethod
+from s3d.data.container import open_stream, sane_rate
+from s3d.data.flow_levels import BOUND_PX, Flow, Levels, quantise_flow
 from s3d.data.paths import AnyPath, show_path
-from s3d.data.video_info import Indices, Times
+from s3d.data.video_info import FLOW_CHANNELS, Times
 from s3d.errors import InputError
 from s3d.files import write_atomically
 
 FORMAT = "s3d flow"
+_MARK = f'{{"format": "{FORMAT}"'
 VERSION = 1
 TICK = Fraction(1, 90_000)
 # Measured on real flow: as many bytes as the best preset at crf 8, and decoded in half the time.
@@ -124,43 +127,62 @@ def probe_flow(path: AnyPath) -> FlowInfo:
     return FlowInfo(str(path), count, height, width, rate, bound, parameters, source)
 
 
-def read_flow(path: AnyPath, indices: Indices, size_px: tuple[int, int] | None = None) -> Levels:
-    """Read flow frames by index.
-
-    Args:
-        path: Of `save_flow`.
-        indices: From 0; unsorted and repeated ones are fine.
-        size_px: (height, width) to resize to; the values stay in px of the stored size, as those
-            of a crop do. None is the stored size.
-
-    Returns:
-        (len(indices), H, W, 2) uint8, x then y, C-contiguous.
+def read_origin(path: AnyPath) -> tuple[FlowMethod, int]:
+    """Return by which method a file's flow was computed, on frames of which short side in px.
 
     Raises:
-        InputError: The file is missing, unreadable or damaged, or an index is out of its range.
+        InputError: As `probe_flow`, or the file does not say.
     """
-    wanted = np.asarray(indices, np.int64).reshape(-1)
-    slots: dict[int, list[int]] = {}
-    for slot, index in enumerate(wanted.tolist()):
-        slots.setdefault(index, []).append(slot)
-    out: Levels | None = None
-    count, last = 0, max(slots, default=0)
-    with open_stream(path) as (container, stream):
-        height, width = size_px or (stream.height // 2, stream.width)
-        out = np.empty((len(wanted), height, width, 2), np.uint8)
-        reformatter = VideoReformatter()
-        for frame in decode_stream(container, stream):
-            if count in slots:
-                out[slots[count]] = _split(frame, (height, width), reformatter)
-            count += 1
-            if count > last:
-                break
-    if not count:
-        raise no_frame(path)
-    if wanted.size and not 0 <= wanted.min() <= last < count:
-        asked = int(wanted.min()) if wanted.min() < 0 else last
-        raise InputError(f"{show_path(path)}: has {count} flow frames; number {asked} was asked.")
-    return out
+    parameters = probe_flow(path).parameters
+    method, side = parameters.get("method"), parameters.get("short_side_px")
+    known = [name for name in get_args(FlowMethod) if name == method]
+    if not known or not isinstance(side, int):
+        raise InputError(
+            f"{show_path(path)}: says no method of flow that is known. Make it again with s3d flow."
+        )
+    return known[0], side
+
+
+def is_flow(container: InputContainer) -> bool:
+    """Return whether an open file says that it holds flow."""
+    return container.metadata.get("comment", "").startswith(_MARK)
+
+
+class FlowConverter:
+    """Turn the pictures of a flow file into levels of one size, as RGB converters do frames.
+
+    The values stay in px of the stored size, as those of a crop do.
+    """
+
+    channels = FLOW_CHANNELS
+
+    def __init__(self, size_px: tuple[int, int] | None) -> None:
+        self.size_px, self.is_started = size_px, False
+        self.reformatter = VideoReformatter()
+
+    def start(self, frame: VideoFrame) -> tuple[int, int]:
+        """Return the (height, width) of what is given, settled by the first picture."""
+        self.is_started = True
+        self.size_px = self.size_px or (frame.height // 2, frame.width)
+        return self.size_px
+
+    def __call__(self, frame: VideoFrame) -> Levels:
+        """Return (H, W, 2) of a picture of x above y."""
+        plane = frame.planes[0]
+        rows = np.frombuffer(bytes(plane), np.uint8).reshape(-1, plane.line_size)
+        picture, half = rows[: frame.height, : frame.width], frame.height // 2
+        levels = np.stack([picture[:half], picture[half : 2 * half]], -1)
+        return resize_levels(levels, self.start(frame), self.reformatter)
+
+
+def resize_levels(
+    levels: Levels, size_px: tuple[int, int], reformatter: VideoReformatter
+) -> Levels:
+    """Return levels (H, W, 2) at another size, each direction resized by itself."""
+    if levels.shape[:2] == size_px:
+        return levels
+    halves = (np.ascontiguousarray(levels[..., axis]) for axis in range(FLOW_CHANNELS))
+    return np.stack([_resize(half, size_px, reformatter) for half in halves], -1)
 
 
 def _ticks(times_seconds: Times) -> npt.NDArray[np.int64]:
@@ -213,18 +235,6 @@ def _read_note(text: str, path: AnyPath) -> dict[str, Any]:
     if version != VERSION:
         raise InputError(f"{shown}: is of flow format {version}; {VERSION} is known. Update s3d.")
     return dict(note)
-
-
-def _split(frame: VideoFrame, size_px: tuple[int, int], reformatter: VideoReformatter) -> Levels:
-    """Return (H, W, 2) of a picture of x above y, each half resized by itself."""
-    plane = frame.planes[0]
-    rows = np.frombuffer(bytes(plane), np.uint8).reshape(-1, plane.line_size)[: frame.height]
-    picture = rows[:, : frame.width]
-    half = frame.height // 2
-    halves = [picture[:half], picture[half:]]
-    if (half, frame.width) != size_px:
-        halves = [_resize(part, size_px, reformatter) for part in halves]
-    return np.stack(halves, -1)
 
 
 def _resize(

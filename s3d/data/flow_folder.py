@@ -21,17 +21,21 @@ from typing import Any
 
 import numpy as np
 
-from s3d.data.container import check_size
+from s3d.data.datasets.address import parse_address
+from s3d.data.datasets.table import DATASETS
 from s3d.data.decode import iterate_frames, probe_video
-from s3d.data.flow import FlowRecipe, Levels, compute_flow, quantise_flow, to_grey
+from s3d.data.flow import FlowRecipe, compute_flow, to_grey
 from s3d.data.flow_file import probe_flow, write_levels
+from s3d.data.flow_levels import Levels, quantise_flow
+from s3d.data.flow_place import ENDING, FlowPlace
 from s3d.data.names import is_hidden, natural_order, reason_to_skip
 from s3d.data.paths import show_path
+from s3d.data.transform import resize_short_side
 from s3d.data.video_info import VideoInfo
+from s3d.data.videos import list_videos
 from s3d.errors import InputError
 from s3d.files import make_folder
 
-ENDING = ".flow.mp4"
 PAIRS_A_TASK = {"cpu": 8, "cuda": 64}
 
 
@@ -59,10 +63,10 @@ class FlowResult:
 
 
 def plan_flow(sources: Sequence[str], out: Path) -> list[FlowJob]:
-    """List the videos of folders, whose tree is kept, and single files.
+    """List the videos of folders, whose tree is kept, of lists and data sets, and single files.
 
     Args:
-        sources: Folders or files.
+        sources: Folders, files, or what `list_videos` takes.
         out: Where flow belongs: the flow of DIR/a/b.avi is out/a/b.avi.flow.mp4.
 
     Raises:
@@ -70,10 +74,11 @@ def plan_flow(sources: Sequence[str], out: Path) -> list[FlowJob]:
     """
     jobs: dict[Path, FlowJob] = {}
     for source in sources:
-        for path, place in _videos_below(Path(source), out):
-            target = out / place.with_name(place.name + ENDING)
-            other = jobs.setdefault(target, FlowJob(str(path), target))
-            if other.source != str(path):
+        place = FlowPlace.of(source, out)
+        for path in _videos_of(source, out):
+            target = place.find(path)
+            other = jobs.setdefault(target, FlowJob(path, target))
+            if other.source != path:
                 raise InputError(
                     f"{show_path(path)} and {show_path(other.source)} would both become "
                     f"{show_path(target)}. Give them one after the other, each its own --out."
@@ -83,18 +88,21 @@ def plan_flow(sources: Sequence[str], out: Path) -> list[FlowJob]:
     return list(jobs.values())
 
 
-def _videos_below(source: Path, out: Path) -> Iterator[tuple[Path, Path]]:
-    """Yield (path, path below the source) of every file that may be a video, in natural order."""
-    if not source.is_dir():
-        yield source, Path(source.name)
+def _videos_of(source: str, out: Path) -> Iterator[str]:
+    """Yield every file of a source that may be a video, in natural order."""
+    address = parse_address(source, DATASETS)
+    if address.name or address.options or address.place.lower().endswith(".csv"):
+        yield from (video.path for video in list_videos(source, least_classes=1).videos)
+        return
+    if not Path(source).is_dir():
+        yield source
         return
     for root, folders, files in os.walk(source):
         seen = [name for name in folders if Path(root, name).absolute() != out.absolute()]
         folders[:] = sorted((name for name in seen if not is_hidden(name)), key=natural_order)
         for name in sorted(files, key=natural_order):
             if not reason_to_skip(name) and not name.endswith(ENDING):
-                path = Path(root, name)
-                yield path, path.relative_to(source)
+                yield str(Path(root, name))
 
 
 class FlowWorkers:
@@ -220,7 +228,7 @@ def _compute_file(job: FlowJob, workers: FlowWorkers, tell: Callable[[int], None
     make_folder(job.target.parent)
     for left in job.target.parent.glob(f".{_escaped(job.target.name)}.*.part"):
         left.unlink(missing_ok=True)  # What a killed run was writing.
-    size = _resized(info, workers.recipe.short_side_px)
+    size = resize_short_side(info, workers.recipe.short_side_px)
     greys = (to_grey(frame[None])[0] for frame in iterate_frames(job.source, size))
 
     def parts() -> Iterator[Levels]:
@@ -248,17 +256,25 @@ def _describe(info: VideoInfo) -> dict[str, Any]:
 
 
 def _is_there(target: Path, source: dict[str, Any], parameters: dict[str, Any]) -> bool:
+    """Return whether flow is kept already; flow of another video is no hindrance.
+
+    Raises:
+        InputError: It is there, but was computed otherwise: someone else may need that.
+    """
     if not target.exists():
         return False
     found = probe_flow(target)
-    return found.parameters == parameters and found.source == source
-
-
-def _resized(info: VideoInfo, short_side_px: int) -> tuple[int, int]:
-    scale = short_side_px / min(info.height_px, info.width_px)
-    size = round(info.height_px * scale), round(info.width_px * scale)
-    check_size(*size, info.path)
-    return size
+    if found.parameters != parameters:
+        differing = sorted(
+            f"{key} {found.parameters.get(key)}, not {value}"
+            for key, value in parameters.items()
+            if found.parameters.get(key) != value
+        )
+        raise InputError(
+            f"{show_path(target)}: is flow of other settings ({'; '.join(differing)}). "
+            "Choose another folder for this flow."
+        )
+    return found.source == source
 
 
 def _escaped(name: str) -> str:

@@ -143,7 +143,7 @@ def read_picture(path: Path) -> VideoFrame:
         content = path.read_bytes()
     except OSError as error:
         raise InputError(f"{shown}: cannot be read ({error.strerror}). Check the path.") from None
-    codec = next((name for start, name in _CODECS if content.startswith(start)), None)
+    codec = picture_codec(content)
     frame = _decode(content, codec) if codec else None
     if frame is None:
         raise InputError(
@@ -152,6 +152,11 @@ def read_picture(path: Path) -> VideoFrame:
         )
     check_size(frame.height, frame.width, path)
     return frame
+
+
+def picture_codec(content: bytes) -> str | None:
+    """Return the codec of a picture by how it begins; None where it is not known."""
+    return next((name for start, name in _CODECS if content.startswith(start)), None)
 
 
 def _decode(content: bytes, codec: str) -> VideoFrame | None:

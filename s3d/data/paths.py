@@ -1,4 +1,4 @@
-"""Paths a person gives: always local files, always shown on one line."""
+"""Paths a person gives: local files, or videos in shards on the web; shown on one line."""
 
 from __future__ import annotations
 
@@ -9,6 +9,17 @@ from s3d.errors import InputError
 from s3d.files import show_path as show_path
 
 AnyPath = str | os.PathLike[str]
+
+
+def is_url(path: str) -> bool:
+    """Return whether a path is an address on the web."""
+    return path.startswith(("http://", "https://"))
+
+
+def absolute_name(path: AnyPath) -> str:
+    """Return the absolute form of a path; an address is one already."""
+    text = os.fspath(path)
+    return text if is_url(text) else os.path.abspath(text)  # noqa: PTH100
 
 
 def check_file(path: AnyPath) -> Path:

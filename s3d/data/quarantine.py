@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from s3d.data.datasets.lists import read_table
-from s3d.data.paths import AnyPath, show_path
+from s3d.data.paths import AnyPath, absolute_name, is_url, show_path
 from s3d.data.video_list import VideoList
 from s3d.errors import InputError
 from s3d.files import write_bytes
@@ -26,7 +26,7 @@ def write_quarantine(path: Path, rows: Iterable[tuple[str, str]]) -> None:
     text = io.StringIO(newline="")
     writer = csv.writer(text)
     writer.writerow(COLUMNS)
-    writer.writerows((os.path.abspath(name), reason) for name, reason in rows)  # noqa: PTH100
+    writer.writerows((absolute_name(name), reason) for name, reason in rows)
     write_bytes(path, text.getvalue().encode("utf-8", "surrogateescape"))
 
 
@@ -46,7 +46,8 @@ def read_quarantine(path: AnyPath) -> dict[str, str]:
     for number, row in read_table(place, COLUMNS):
         if not row["path"]:
             raise InputError(f"{show_path(path)}, row {number}: the path is empty. Fill it in.")
-        reasons[os.path.normpath(folder / row["path"])] = row["reason"]
+        name = row["path"]
+        reasons[name if is_url(name) else os.path.normpath(folder / name)] = row["reason"]
     return reasons
 
 
@@ -65,7 +66,7 @@ def leave_out(listed: VideoList, path: AnyPath | None) -> VideoList:
     if path is None:
         return listed
     reasons = read_quarantine(path)
-    found = {video.path: os.path.abspath(video.path) for video in listed.videos}  # noqa: PTH100
+    found = {video.path: absolute_name(video.path) for video in listed.videos}
     kept = listed.without(
         {name: f"quarantined: {reasons[full]}" for name, full in found.items() if full in reasons}
     )

@@ -22,7 +22,9 @@ import numpy as np
 import numpy.typing as npt
 
 from s3d.data.decode import Frames
+from s3d.data.shards import content_size, read_content
 from s3d.data.videos import Video
+from s3d.errors import InputError
 
 Signature = npt.NDArray[np.float32]
 
@@ -143,9 +145,9 @@ def content_keys(videos: Sequence[Video]) -> list[bytes | None]:
     """Return a hash of the bytes where another file has as many; reading all would take long."""
     by_size: dict[int, list[int]] = defaultdict(list)
     for item, video in enumerate(videos):
-        path = Path(video.path)
-        if path.is_file():
-            by_size[path.stat().st_size].append(item)
+        size = content_size(video.path)
+        if size is not None:
+            by_size[size].append(item)
     keys: list[bytes | None] = [None] * len(videos)
     for alike in by_size.values():
         if len(alike) > 1:
@@ -156,12 +158,11 @@ def content_keys(videos: Sequence[Video]) -> list[bytes | None]:
 
 def _content_hash(path: str) -> bytes | None:
     try:
-        with Path(path).open("rb") as file:
-            digest = hashlib.blake2b()
-            while chunk := file.read(1 << 20):
-                digest.update(chunk)
-            return digest.digest()
-    except OSError:
+        digest = hashlib.blake2b()
+        for chunk in read_content(path):
+            digest.update(chunk)
+        return digest.digest()
+    except (OSError, InputError):
         return None
 
 

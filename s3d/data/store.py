@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
+import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +21,8 @@ import numpy.typing as npt
 from s3d.clip import ClipSpec
 from s3d.data.decode import Frames, Indices, VideoInfo, probe_video, read_frames, read_what_decodes
 from s3d.data.frame_folder import split_rate
+from s3d.data.paths import absolute_name
+from s3d.data.shards import find_member
 from s3d.data.transform import resized_px
 from s3d.data.videos import Video
 from s3d.errors import InputError
@@ -93,7 +95,7 @@ class FrameStore:
         return sum(self._bytes_of(i) for i in range(len(self.infos)))
 
     def read(self, video: int, indices: Indices) -> Frames:
-        """Return frames (T, H, W, 3) of a video, by index.
+        """Return frames (T, H, W, C) of a video, by index: C is 3, or 2 of flow.
 
         Raises:
             InputError: The file cannot be decoded any more.
@@ -102,8 +104,8 @@ class FrameStore:
             return read_frames(self.infos[video].path, indices, self.sizes[video])
         height, width = self.sizes[video]
         info, start = self.infos[video], self._offsets[video]
-        size = info.frames * height * width * 3
-        frames = self._kept[start : start + size].reshape(info.frames, height, width, 3)
+        shape = (info.frames, height, width, info.channels)
+        frames = self._kept[start : start + math.prod(shape)].reshape(shape)
         return np.asarray(frames[np.asarray(indices) % info.frames])
 
     def keep(self, folder: Path, threads: int, progress: Progress | None = None) -> list[int]:
@@ -130,8 +132,7 @@ class FrameStore:
         total = 0
         for video, count in enumerate(counts):
             self._offsets.append(total)
-            height, width = self.sizes[video]
-            total += count * height * width * 3
+            total += count * self._frame_bytes(video)
             self.infos[video] = _shortened(self.infos[video], count)
         if total:
             self._kept = np.memmap(data, np.uint8, "r", shape=(total,))
@@ -140,7 +141,7 @@ class FrameStore:
     def fingerprint(self) -> str:
         """Return a name for these very files at these sizes; a changed file changes it."""
         facts = [
-            (os.fspath(Path(info.path).absolute()), _stamp(info.path), info.frames, *size)
+            (absolute_name(info.path), _stamp(info.path), info.frames, *size)
             for info, size in zip(self.infos, self.sizes, strict=True)
         ]
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
@@ -151,7 +152,7 @@ class FrameStore:
             counts = [int(n) for n in found["frames"]]
             if found["key"] != self.fingerprint() or len(counts) != len(self.infos):
                 return None
-            sizes = [n * h * w * 3 for n, (h, w) in zip(counts, self.sizes, strict=True)]
+            sizes = [count * self._frame_bytes(video) for video, count in enumerate(counts)]
             return counts if data.stat().st_size == sum(sizes) else None
         except (OSError, ValueError, KeyError, TypeError):
             return None
@@ -184,12 +185,14 @@ class FrameStore:
         try:
             reading = read_what_decodes(info.path, np.arange(info.frames), size)
         except InputError:
-            return np.zeros((0, *size, 3), np.uint8)
+            return np.zeros((0, *size, info.channels), np.uint8)
         return reading.frames[: reading.decoded]
 
     def _bytes_of(self, video: int) -> int:
-        height, width = self.sizes[video]
-        return self.infos[video].frames * height * width * 3
+        return self.infos[video].frames * self._frame_bytes(video)
+
+    def _frame_bytes(self, video: int) -> int:
+        return math.prod(self.sizes[video]) * self.infos[video].channels
 
 
 def _probe(video: Video) -> VideoInfo | str:
@@ -206,11 +209,17 @@ def _shortened(info: VideoInfo, count: int) -> VideoInfo:
     times: npt.NDArray[np.float64] = info.times_seconds[:count]
     duration = info.duration_seconds * count / info.frames
     duration = max(duration, float(times[-1]) + 1e-3)
-    return VideoInfo(
-        info.path, info.height_px, info.width_px, count, count / duration, duration, times
+    return replace(
+        info,
+        frames=count,
+        rate_fps=count / duration,
+        duration_seconds=duration,
+        times_seconds=times,
     )
 
 
 def _stamp(path: str) -> tuple[int, int]:
+    if member := find_member(path):
+        return member.stamp()
     state = Path(split_rate(path)[0]).stat()
     return state.st_size, state.st_mtime_ns

@@ -6,7 +6,8 @@ frames  (T, H, W, 3) uint8 RGB
 from __future__ import annotations
 
 from s3d.clip import ClipSpec
-from s3d.data.decode import MAX_SIDE_PX, Frames
+from s3d.data.container import MAX_SIDE_PX, check_size
+from s3d.data.video_info import Frames, VideoInfo
 from s3d.errors import InputError
 
 
@@ -26,6 +27,18 @@ def resized_px(info_height: int, info_width: int, spec: ClipSpec) -> tuple[int, 
     # The cap squashes a video of a few px in one direction, instead of asking for gigabytes.
     grown = (round(info_height * scale), round(info_width * scale))
     return min(max(height, grown[0]), MAX_SIDE_PX), min(max(width, grown[1]), MAX_SIDE_PX)
+
+
+def resize_short_side(info: VideoInfo, short_side_px: int) -> tuple[int, int]:
+    """Return the (height, width) of a video's frames whose shorter side is resized to a length.
+
+    Raises:
+        InputError: The longer one would be of more px than can be held.
+    """
+    scale = short_side_px / min(info.height_px, info.width_px)
+    size = round(info.height_px * scale), round(info.width_px * scale)
+    check_size(*size, info.path)
+    return size
 
 
 def crop_at(frames: Frames, top: int, left: int, size_px: tuple[int, int]) -> Frames:

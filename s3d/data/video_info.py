@@ -1,6 +1,6 @@
 """What reading a video gives, of whatever kind it is.
 
-frames  (T, H, W, 3) uint8 RGB, displayed orientation
+frames  (T, H, W, 3) uint8 RGB, displayed orientation; of a flow file (T, H, W, 2) levels
 """
 
 from __future__ import annotations
@@ -15,6 +15,9 @@ Frames = npt.NDArray[np.uint8]
 Times = npt.NDArray[np.float64]
 Indices = Sequence[int] | npt.NDArray[np.int64]
 
+RGB_CHANNELS = 3
+FLOW_CHANNELS = 2
+
 
 @dataclass(frozen=True, eq=False)
 class VideoInfo:
@@ -28,6 +31,7 @@ class VideoInfo:
         rate_fps: Average, frames / duration_seconds.
         duration_seconds: From the first frame to the end of the last.
         times_seconds: (frames,) times in display order, from 0, strictly increasing.
+        channels: 3 of a video, 2 of its flow.
     """
 
     path: str
@@ -37,6 +41,7 @@ class VideoInfo:
     rate_fps: float
     duration_seconds: float
     times_seconds: Times = field(repr=False)
+    channels: int = RGB_CHANNELS
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +49,7 @@ class Reading:
     """Hold frames that were read and what was learnt about the file.
 
     Attributes:
-        frames: (T, H, W, 3) uint8 RGB.
+        frames: (T, H, W, 3) uint8 RGB, or (T, H, W, 2) levels of flow.
         decoded: Frames the whole file gave, where its end came before the last wanted frame, so
             that the missing ones were taken from the beginning again; otherwise None.
     """

@@ -14,7 +14,7 @@ SPLITS = ("train", "val", "test")
 PARTS = (*SPLITS, "all")
 
 Skipped = tuple[str, str]
-_NO_VIDEO = re.compile(r"hidden|.*is no video|listed twice .*|class folder without .*", re.DOTALL)
+NO_VIDEO = re.compile(r"hidden|.*is no video|listed twice .*|class folder without .*", re.DOTALL)
 """Reasons why something was left out that is no video, or none of its own."""
 
 
@@ -71,7 +71,7 @@ class VideoList:
     @property
     def listed(self) -> int:
         """Return how many videos there should be; what is no video does not count."""
-        skipped = sum(not _NO_VIDEO.fullmatch(reason) for _, reason in self.skipped)
+        skipped = sum(not NO_VIDEO.fullmatch(reason) for _, reason in self.skipped)
         return len(self.videos) + skipped + len(self.missing)
 
     @property

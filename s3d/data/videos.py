@@ -17,6 +17,7 @@ from s3d.data.datasets.table import DATASETS, list_dataset
 from s3d.data.frame_folder import split_rate
 from s3d.data.names import is_hidden, natural_order, on_one_line, plain_name, reason_to_skip
 from s3d.data.paths import AnyPath, show_path
+from s3d.data.shards import split_member
 from s3d.data.video_list import SPLITS, Skipped, Video, VideoList
 from s3d.errors import InputError
 
@@ -206,6 +207,8 @@ def _from_csv(path: Path) -> tuple[list[Video], list[Skipped], list[Video]]:
 
 
 def _is_there(path: str) -> bool:
+    if parts := split_member(path):
+        return Path(parts[0]).is_file()
     return Path(path).is_file() or Path(split_rate(path)[0]).is_dir()
 
 

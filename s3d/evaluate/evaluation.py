@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -20,9 +20,11 @@ from s3d.evaluate.metrics import (
 )
 from s3d.evaluate.shards import predict_together
 from s3d.infer.recognizer import Prediction, Recognizer
+from s3d.infer.streams import TwoStreams
 from s3d.models.cost import count_cost
 from s3d.models.processes import ALONE, Processes
 
+STREAM_FIGURES = ("top1", "top5", "mean_class_accuracy", "macs_per_video")
 MOST_COUNTED = 8
 """Lengths whose cost is counted; counting takes tens of milliseconds each."""
 
@@ -44,6 +46,7 @@ class Evaluation:
         seconds: What it took, decoding included.
         data: What was scored, as it was named.
         part: The part of it: train, val, test or all.
+        streams: What each stream reaches by itself, "rgb" and "flow", where two were fused.
     """
 
     protocol: str
@@ -58,6 +61,7 @@ class Evaluation:
     seconds: float
     data: str = ""
     part: str = "all"
+    streams: Mapping[str, Evaluation] = field(default_factory=dict)
 
     @property
     def coverage(self) -> str:
@@ -81,6 +85,10 @@ class Evaluation:
     def to_json(self) -> dict[str, Any]:
         """Return every figure as plain JSON values."""
         recall = class_accuracy(self.confusion)
+        streams = {
+            name: {key: one.to_json()[key] for key in STREAM_FIGURES}
+            for name, one in self.streams.items()
+        }
         per_class = {
             label: None if np.isnan(value) else round(float(value), 4)
             for label, value in zip(self.labels, recall, strict=True)
@@ -101,66 +109,98 @@ class Evaluation:
             "views_per_video": round(float(self.views.mean()), 2),
             "macs_per_video": round(self.macs_per_video),
             "seconds": round(self.seconds, 2),
+            **({"streams": streams} if streams else {}),
         }
 
 
 def evaluate(
-    recognizer: Recognizer,
+    recognizer: Recognizer | TwoStreams,
     videos: VideoList,
     protocol: str = "clip",
     reverse: bool = False,
     *,
     threads: int = 1,
     progress: Callable[[int, int], None] | None = None,
+    flow: Sequence[str] | None = None,
     processes: Processes = ALONE,
 ) -> Evaluation:
     """Score labelled videos under a protocol.
 
     Args:
-        recognizer: The model.
+        recognizer: The model, or one of frames and one of flow.
         videos: What to score; their labels must be the model's.
         protocol: One of `s3d.infer.views.PROTOCOLS`.
         reverse: Play videos backwards.
         threads: Videos read at a time.
         progress: Told after each video.
+        flow: The flow of each video, for two streams; None computes it.
         processes: That share the videos; each returns the whole.
 
     Raises:
         InputError: A label is unknown to the model, or not one video can be read.
     """
-    recognizer.check_has_classes()
-    numbers = _number_labels(recognizer, videos)
+    numbers = _number_labels(recognizer.labels, videos)
     begin = time.perf_counter()
     paths = [video.path for video in videos.videos]
-    scores, truth, lengths, failures = [], [], [], list(videos.left_out)
-    results = predict_together(
-        lambda share: recognizer.predict_each(share, protocol, reverse, threads), paths, processes
-    )
+    if isinstance(recognizer, Recognizer):
+        recognizer.check_has_classes()
+
+    def predict(share: Sequence[tuple[str, str]]) -> Iterable[Prediction | InputError]:
+        own = [path for path, _ in share]
+        if isinstance(recognizer, Recognizer):
+            return recognizer.predict_each(own, protocol, reverse, threads)
+        moved = [path for _, path in share]
+        return recognizer.predict_each(own, protocol, reverse, threads, flow=moved)
+
+    each = list(zip(paths, flow or paths, strict=True))
+    results = predict_together(predict, each, processes)
+    found, truth, failures = list[Prediction](), list[int](), list(videos.left_out)
     for done, (path, number, result) in enumerate(zip(paths, numbers, results, strict=True), 1):
         if isinstance(result, Prediction):
-            scores.append(result.scores)
+            found.append(result)
             truth.append(number)
-            lengths.append(result.lengths)
         else:
             failures.append((path, str(result)))
         if progress:
             progress(done, len(paths))
-    if not scores:
+    if not found:
         reason = failures[-1][1] if failures else "the list is empty."
         raise InputError(f"not one of {len(paths)} videos can be read; first: {reason}")
-    return Evaluation(
+    outcome = Evaluation(
         protocol,
         reverse,
         recognizer.labels,
         np.array(truth),
-        np.stack(scores),
-        np.array([len(views) for views in lengths]),
+        np.stack([one.scores for one in found]),
+        np.array([one.views for one in found]),
         videos.listed,
         tuple(failures),
-        _mean_macs(recognizer, lengths),
+        0.0,
         time.perf_counter() - begin,
         videos.source,
         videos.part or "all",
+    )
+    if isinstance(recognizer, TwoStreams):
+        return _with_streams(outcome, recognizer, found)
+    lengths = [one.lengths for one in found]
+    return replace(outcome, macs_per_video=_mean_macs(recognizer, lengths))
+
+
+def _with_streams(
+    outcome: Evaluation, streams: TwoStreams, found: Sequence[Prediction]
+) -> Evaluation:
+    """Add to an evaluation of two streams that of each of them on the same videos."""
+    each = {}
+    for name, recognizer in (("rgb", streams.rgb), ("flow", streams.flow)):
+        own = [one.streams[name] for one in found]
+        each[name] = replace(
+            outcome,
+            scores=np.stack([one.scores for one in own]),
+            views=np.array([one.views for one in own]),
+            macs_per_video=_mean_macs(recognizer, [one.lengths for one in own]),
+        )
+    return replace(
+        outcome, streams=each, macs_per_video=sum(one.macs_per_video for one in each.values())
     )
 
 
@@ -180,11 +220,11 @@ def _mean_macs(recognizer: Recognizer, lengths: Sequence[Sequence[int]]) -> floa
     return float(np.interp(views, known, macs).sum()) / len(lengths)
 
 
-def _number_labels(recognizer: Recognizer, videos: VideoList) -> list[int]:
-    numbers = {label: number for number, label in enumerate(recognizer.labels)}
+def _number_labels(labels: Sequence[str], videos: VideoList) -> list[int]:
+    numbers = {label: number for number, label in enumerate(labels)}
     unknown = [label for label in videos.labels if label not in numbers]
     if unknown:
-        known = ", ".join(recognizer.labels[:10]) + (" ..." if len(numbers) > 10 else "")
+        known = ", ".join(labels[:10]) + (" ..." if len(numbers) > 10 else "")
         raise InputError(
             f"{videos.source}: class {unknown[0]!r} is unknown to the model "
             f"({len(unknown)} such). It knows: {known}."

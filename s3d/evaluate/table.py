@@ -20,21 +20,28 @@ DESCRIPTIONS = {
 }
 
 
-def format_evaluation(outcome: Evaluation, spec: ClipSpec) -> str:
-    """Return an evaluation as lines of text, its protocol first."""
+def format_evaluation(outcome: Evaluation, *specs: ClipSpec) -> str:
+    """Return an evaluation as lines of text, its protocol first.
+
+    Args:
+        outcome: What was scored.
+        specs: The clip of the model, or of each of two.
+    """
     scored = len(outcome.truth)
     low, high = accuracy_interval(outcome.top(1), scored)
     order = ", played backwards" if outcome.is_reversed else ""
     lines = [f"data       {show_path(outcome.data)}{_part(outcome)}"] if outcome.data else []
     lines += [
         f"protocol   {outcome.protocol}: {DESCRIPTIONS[outcome.protocol]}{order}",
-        f"clip       {spec.describe()}; {outcome.views.mean():.3g} views a video",
+        *(f"clip       {spec.describe()}" for spec in specs),
+        f"views      {outcome.views.mean():.3g} a video",
         f"videos     {scored:,} of {outcome.found:,} scored",
         f"top-1      {outcome.top(1):.1%}   (95 % interval {low:.1%} to {high:.1%}, "
         "if the videos are independent)",
     ]
     if len(outcome.labels) > 5:
         lines.append(f"top-5      {outcome.top(5):.1%}")
+    lines += _stream_lines(outcome)
     lines += [
         f"per class  {outcome.mean_class_accuracy:.1%} on average",
         f"cost       {outcome.macs_per_video / 1e9:.3g} G multiply-adds a video",
@@ -46,13 +53,18 @@ def format_evaluation(outcome: Evaluation, spec: ClipSpec) -> str:
     return "\n".join([*lines, *_failure_lines(outcome)])
 
 
-def format_splits(outcome: SplitEvaluation, spec: ClipSpec) -> str:
-    """Return the figures of each split and their mean as lines of text, the protocol first."""
+def format_splits(outcome: SplitEvaluation, *specs: ClipSpec) -> str:
+    """Return the figures of each split and their mean as lines of text, the protocol first.
+
+    Args:
+        outcome: What was scored.
+        specs: The clip of the models, or of both kinds where two streams are fused.
+    """
     first = next(iter(outcome.outcomes.values()))
     order = ", played backwards" if first.is_reversed else ""
     lines = [
         f"protocol   {first.protocol}: {DESCRIPTIONS[first.protocol]}{order}",
-        f"clip       {spec.describe()}",
+        *(f"clip       {spec.describe()}" for spec in specs),
         "",
         "split      top-1    top-5    per class   scored",
     ]
@@ -70,6 +82,14 @@ def format_splits(outcome: SplitEvaluation, spec: ClipSpec) -> str:
 def _split_line(name: str, figures: tuple[float, float, float], scored: str) -> str:
     top1, top5, per_class = figures
     return f"{name:<9} {top1:6.1%}   {top5:6.1%}      {per_class:6.1%}   {scored}"
+
+
+def _stream_lines(outcome: Evaluation) -> list[str]:
+    """Return what each of two streams reaches, which the figures above are the fusion of."""
+    return [
+        f"  {name:<9}{one.top(1):.1%}   by itself, on the same videos"
+        for name, one in outcome.streams.items()
+    ]
 
 
 def _part(outcome: Evaluation) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -37,12 +37,14 @@ class Prediction:
         labels: Class names.
         scores: (K,) probabilities, their sum 1.
         lengths: Frames of each clip or crop that was scored.
+        streams: What each stream says, "rgb" and "flow", where two were fused.
     """
 
     path: str
     labels: tuple[str, ...]
     scores: Scores
     lengths: tuple[int, ...]
+    streams: Mapping[str, Prediction] = field(default_factory=dict)
 
     def top(self, count: int = 5) -> list[tuple[str, float]]:
         """Return the likeliest classes, best first, as (label, score)."""
@@ -87,7 +89,8 @@ class Recognizer:
         """Label one video.
 
         Args:
-            video: A local file.
+            video: A local file; to a model of flow, one of `s3d flow` or a video, whose flow is
+                then computed as far as it is needed.
             protocol: Which clips are scored: see `s3d.infer.views`.
             reverse: Play it backwards.
 
@@ -95,7 +98,8 @@ class Recognizer:
             InputError: The video cannot be read, or the model has no classes.
         """
         self.check_has_classes()
-        return self._predict(video, read_views(video, self.spec, protocol, reverse))
+        views = read_views(video, self.spec, protocol, reverse, self._device)
+        return self._predict(video, views)
 
     def predict_each(
         self,
@@ -117,13 +121,17 @@ class Recognizer:
 
         def read(video: AnyPath) -> Views | InputError:
             try:
-                return read_views(video, self.spec, protocol, reverse)
+                return read_views(video, self.spec, protocol, reverse, self._device)
             except InputError as error:
                 return error
 
         results = run_ahead(read, list(videos), threads, ahead=threads)
         for video, views in zip(videos, results, strict=True):
             yield views if isinstance(views, InputError) else self._try(video, views)
+
+    @property
+    def _device(self) -> str:
+        return str(next(self.network.parameters()).device)
 
     def _predict(self, video: AnyPath, views: Views) -> Prediction:
         return Prediction(str(video), self.labels, self.score(views), views.lengths)
@@ -199,11 +207,10 @@ class Recognizer:
 
     def score(self, views: Views) -> Scores:
         """Return the scores (K,) of a video's views."""
-        device = next(self.network.parameters()).device
         logits, weights = [], []
         for piece in views.pieces:
             for part in _parts(piece):
-                clips = normalise(torch.from_numpy(part).to(device), self.spec)
+                clips = normalise(torch.from_numpy(part).to(self._device), self.spec)
                 with torch.inference_mode():
                     logits.append(self.network(clips).float().cpu())
                 weights += [part.shape[1]] * len(part)

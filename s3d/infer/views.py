@@ -16,10 +16,13 @@ import numpy as np
 import numpy.typing as npt
 
 from s3d.clip import ClipSpec
-from s3d.data.decode import Frames, VideoInfo, iterate_frames, probe_video, read_frames
+from s3d.data.decode import Frames, VideoInfo
+from s3d.data.flow_levels import play_flow_backwards
+from s3d.data.frame_source import FrameSource, open_source
 from s3d.data.paths import AnyPath
 from s3d.data.sample import all_indices, clip_indices, spread_starts
 from s3d.data.transform import centre_crop, resized_px, three_crops
+from s3d.data.video_info import FLOW_CHANNELS
 from s3d.errors import InputError
 
 PROTOCOLS = ("cover", "clip", "10x3", "all-frames")
@@ -33,7 +36,7 @@ class Views:
     """Hold what of a video is to be scored.
 
     Attributes:
-        pieces: Each (V, T, H, W, 3) uint8, views of one length. Those of a long video under
+        pieces: Each (V, T, H, W, C) uint8, views of one length. Those of a long video under
             all-frames are decoded as they are taken, once, so that memory stays flat.
         lengths: Frames of each view.
         average_logits: Average logits weighted by frames (all-frames); else softmax scores.
@@ -49,29 +52,31 @@ class Views:
         return len(self.lengths)
 
 
-def read_views(path: AnyPath, spec: ClipSpec, protocol: str, reverse: bool = False) -> Views:
+def read_views(
+    path: AnyPath, spec: ClipSpec, protocol: str, reverse: bool = False, device: str = "cpu"
+) -> Views:
     """Read what a protocol scores of a video.
 
     Args:
-        path: The video.
+        path: The video; or its flow, where the network takes flow.
         spec: The network's clip contract.
         protocol: One of `PROTOCOLS`.
         reverse: Play the frames backwards.
+        device: Where flow is computed that is not at hand.
 
     Raises:
         InputError: The video cannot be read, or there is no such protocol.
     """
     check_protocol(protocol)
-    if spec.modality != "rgb":
-        raise InputError(f"the model takes {spec.modality}, not rgb frames of a video.")
-    info = probe_video(path)
+    source = open_source(path, spec, device)
     if protocol == "all-frames":
-        return _all_frames(info, spec, reverse)
+        return _all_frames(source, spec, reverse)
+    info = source.info
     starts = _choose_starts(info, spec, protocol)
     indices = [clip_indices(info, spec, start) for start in starts]
     size = resized_px(info.height_px, info.width_px, spec)
-    frames = _read_each_once(info.path, np.stack(indices), size)
-    clips = [part[::-1] if reverse else part for part in frames]
+    frames = _read_each_once(source, np.stack(indices), size)
+    clips = [_play_backwards(part) if reverse else part for part in frames]
     if protocol == "10x3":
         crops = [crop for clip in clips for crop in three_crops(clip, spec.size_px)]
     else:
@@ -96,16 +101,21 @@ def _choose_starts(info: VideoInfo, spec: ClipSpec, protocol: str) -> list[float
     return spread_starts(info, spec, 1 if protocol == "clip" else 10)
 
 
+def _play_backwards(frames: Frames) -> Frames:
+    return play_flow_backwards(frames) if frames.shape[-1] == FLOW_CHANNELS else frames[::-1]
+
+
 def _read_each_once(
-    path: str, indices: npt.NDArray[np.int64], size_px: tuple[int, int]
+    source: FrameSource, indices: npt.NDArray[np.int64], size_px: tuple[int, int]
 ) -> npt.NDArray[np.uint8]:
-    """Return frames (clips, T, H, W, 3), a frame that several clips share converted once."""
+    """Return frames (clips, T, H, W, C), a frame that several clips share converted once."""
     wanted, places = np.unique(indices, return_inverse=True)
-    frames: Frames = read_frames(path, wanted, size_px)
+    frames = source.read(wanted, size_px)
     return frames[places.reshape(indices.shape)]
 
 
-def _all_frames(info: VideoInfo, spec: ClipSpec, reverse: bool) -> Views:
+def _all_frames(source: FrameSource, spec: ClipSpec, reverse: bool) -> Views:
+    info = source.info
     indices = all_indices(info, spec)
     lengths = split_evenly(len(indices), longest_piece(spec))
     if reverse:
@@ -115,29 +125,29 @@ def _all_frames(info: VideoInfo, spec: ClipSpec, reverse: bool) -> Views:
 
     def finish(frames: Frames) -> npt.NDArray[np.uint8]:
         crop = centre_crop(frames, spec.size_px)
-        return np.ascontiguousarray(crop[::-1] if reverse else crop)[None]
+        return np.ascontiguousarray(_play_backwards(crop) if reverse else crop)[None]
 
     pieces: Iterable[npt.NDArray[np.uint8]]
     if len(wanted) == 1:
-        pieces = (finish(read_frames(info.path, indices, size)),)
+        pieces = (finish(source.read(indices, size)),)
     else:
-        pieces = map(finish, _read_in_turn(info.path, wanted, size))
+        pieces = map(finish, _read_in_turn(source, wanted, size))
     return Views(pieces, tuple(lengths), average_logits=True)
 
 
 def _read_in_turn(
-    path: str, pieces: Sequence[npt.NDArray[np.int64]], size_px: tuple[int, int]
+    source: FrameSource, pieces: Sequence[npt.NDArray[np.int64]], size_px: tuple[int, int]
 ) -> Iterator[Frames]:
     """Yield the frames of each piece; indices never fall, so the file is decoded once."""
-    frames = enumerate(iterate_frames(path, size_px))
+    frames = enumerate(source.iterate(size_px))
     number, frame = next(frames)
     for piece in pieces:
-        out = np.empty((len(piece), *size_px, 3), np.uint8)
+        out = np.empty((len(piece), *size_px, source.info.channels), np.uint8)
         for place, index in enumerate(piece):
             while number < index:
                 number, frame = next(frames, (len(piece) + index, frame))
             if number > index:  # The file gives fewer frames than it promised.
-                out = read_frames(path, piece, size_px)
+                out = source.read(piece, size_px)
                 break
             out[place] = frame
         yield out

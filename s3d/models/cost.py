@@ -63,6 +63,7 @@ def count_cost(
     num_classes: int = 400,
     style: str | Style = PAPER,
     width: float = 1.0,
+    channels: int = 3,
 ) -> Cost:
     """Count a network's parameters and multiply-adds for one clip.
 
@@ -73,6 +74,7 @@ def count_cost(
         num_classes: Classes, where a name is given.
         style: Convention, where a name is given.
         width: Channel multiplier, where a name is given.
+        channels: Of a clip, where a name is given: 3 for rgb, 2 for flow.
 
     Raises:
         InputError: A value cannot be used.
@@ -85,7 +87,9 @@ def count_cost(
         if isinstance(network, Network):
             net = _twin(network)
         else:
-            net = build(network, num_classes=num_classes, style=style, width=width)
+            net = build(
+                network, num_classes=num_classes, style=style, width=width, channels=channels
+            )
         x = torch.empty(1, net.channels, frames, *size_px)
         net.eval().features(x, "conv1a")  # checks the shape once
         blocks = []

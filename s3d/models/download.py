@@ -18,9 +18,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from s3d.errors import InputError
+from s3d.files import cache_folder as cache_folder
 from s3d.files import make_folder, show_path
 from s3d.models.bar import Bar
 from s3d.models.transfer import (
@@ -31,10 +32,10 @@ from s3d.models.transfer import (
     fill_part,
     measure_part,
     move_part,
-    reason_of,
     size_of,
     writing,
 )
+from s3d.web import is_offline, is_web_address, reason_of
 
 WAIT_SECONDS = 0.2
 """How often a process looks whether another one has finished the same download."""
@@ -71,21 +72,6 @@ class Remote:
             raise ValueError(f"{self.file!r} is not a plain file name")
         if not _DIGEST.fullmatch(self.digest):
             raise ValueError(f"{self.digest!r} is neither sha256:<8 to 64 hex> nor git:<40 hex>")
-
-
-def cache_folder() -> Path:
-    """Return S3D_HOME if set, else `s3d` in XDG_CACHE_HOME or ~/.cache; it need not exist.
-
-    Raises:
-        InputError: No home folder is known.
-    """
-    home, cache = os.environ.get("S3D_HOME"), os.environ.get("XDG_CACHE_HOME")
-    try:
-        return Path(home or Path(cache or "~/.cache", "s3d")).expanduser().absolute()
-    except RuntimeError:
-        raise InputError(
-            "no home folder is known to keep weights in; set S3D_HOME to a folder."
-        ) from None
 
 
 def fetch_file(remote: Remote, progress: Progress | None = None) -> Path:
@@ -202,23 +188,15 @@ def _digest(file: BinaryIO, kind: str, size_bytes: int) -> str:
 
 def _check_fetchable(url: str, remote: Remote, place: Path) -> None:
     lack = ""
-    if os.environ.get("S3D_OFFLINE", "") not in ("", "0"):
+    if is_offline():
         lack = "S3D_OFFLINE is set"
     elif not url:
         lack = "no program may download it"
-    elif not _is_web(url):
+    elif not is_web_address(url):
         # The address is not shown, as it may hold a password.
         lack = "its address or S3D_MIRROR is not http(s)://host/path, without a user name"
     if lack:
         raise _refusal(f"{remote.file}: not here, and {lack}. {_by_hand(remote, place)}")
-
-
-def _is_web(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return False
-    return parts.scheme in ("http", "https") and bool(parts.hostname) and "@" not in parts.netloc
 
 
 def _by_hand(remote: Remote, place: Path) -> str:

@@ -11,6 +11,7 @@ import difflib
 import reprlib
 from pathlib import Path
 
+import torch
 from torch import Tensor, nn
 
 from s3d.errors import InputError
@@ -114,6 +115,23 @@ class Network(nn.Module):
             old.in_features, num_classes, device=old.weight.device, dtype=old.weight.dtype
         )
         self.num_classes = num_classes
+
+    @torch.no_grad()
+    def replace_input(self, channels: int) -> None:
+        """Let the network take clips of other channels: each gets the mean of the old kernels.
+
+        Args:
+            channels: 3 for rgb, 2 for flow.
+
+        Source: Wang et al., Temporal Segment Networks (2016), section 3.2, from rgb to flow.
+        """
+        stem = next(module for module in self.modules() if isinstance(module, Conv))
+        # A stem of space-to-depth sees a cube of pixels, each with all its channels.
+        cubes = stem.weight.shape[1] // self.channels
+        apart = stem.weight.view(len(stem.weight), cubes, self.channels, *stem.weight.shape[2:])
+        alike = apart.mean(2, keepdim=True).expand(-1, -1, channels, *apart.shape[3:])
+        stem.weight = nn.Parameter(alike.flatten(1, 2).clone())
+        self.channels = channels
 
 
 def block_number(name: str) -> int:

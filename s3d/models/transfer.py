@@ -11,16 +11,15 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from email.message import Message
 from pathlib import Path
 from typing import IO, Any, Literal
 from urllib.error import HTTPError, URLError
-from urllib.parse import urlsplit
-from urllib.request import HTTPRedirectHandler, Request, build_opener
+from urllib.request import Request, build_opener
 
 from s3d import __version__
 from s3d.errors import InputError
 from s3d.files import show_path, write_json
+from s3d.web import Redirects, reason_of
 
 RETRIES = 4
 BACKOFF_SECONDS = 0.5
@@ -124,35 +123,12 @@ def writing(path: Path) -> Iterator[None]:
         ) from None
 
 
-def reason_of(error: Exception) -> str:
-    """Return in a few words why something failed."""
-    cause = getattr(error, "reason", error)
-    text = getattr(cause, "strerror", None) or str(cause) or type(cause).__name__
-    return str(text)[:300]
-
-
 def size_of(path: Path) -> int:
     """Return a file's bytes, 0 where it is missing."""
     try:
         return path.stat().st_size
     except OSError:
         return 0
-
-
-class _Redirects(HTTPRedirectHandler):
-    def redirect_request(
-        self, req: Request, fp: IO[bytes], code: int, msg: str, headers: Message, newurl: str
-    ) -> Request | None:
-        # urllib would read the body that comes with a redirect, however long it is.
-        fp.close()
-        scheme = urlsplit(newurl).scheme
-        if scheme not in ("http", "https") or (req.type == "https" and scheme == "http"):
-            raise HTTPError(newurl, code, f"and leads to {newurl}, not followed", headers, fp)
-        # Python 3.10 does not know 308.
-        code = 307 if code == 308 else code
-        return super().redirect_request(req, fp, code, msg, headers, newurl)  # type: ignore[arg-type]
-
-    http_error_308 = HTTPRedirectHandler.http_error_302
 
 
 def _request(transfer: Transfer) -> None:
@@ -181,7 +157,7 @@ def _request(transfer: Transfer) -> None:
 
 def _open(url: str, headers: dict[str, str]) -> http.client.HTTPResponse:
     try:
-        response: http.client.HTTPResponse = build_opener(_Redirects).open(
+        response: http.client.HTTPResponse = build_opener(Redirects).open(
             Request(url, headers=headers), timeout=TIMEOUT_SECONDS
         )
     except HTTPError as error:

@@ -117,6 +117,8 @@ def load_weights(start: Start, config: TrainConfig, network: Network, folder: st
     trained = found.model.network
     if not start.keeps_head:
         trained.replace_head(network.num_classes)
+    if trained.channels != network.channels:
+        trained.replace_input(network.channels)
     network.load_state_dict(trained.state_dict())
 
 
@@ -151,7 +153,7 @@ def style_name(style: Style) -> str:
 
 
 def _check_agrees(config: TrainConfig, model: ModelFile) -> None:
-    """Check that no other network is asked for than the model's, and that it sees pictures."""
+    """Check that no other network is asked for than the model's."""
     network = model.network
     asked = {
         "network": config.network is None or network_word(config.network) == network.word,
@@ -165,8 +167,3 @@ def _check_agrees(config: TrainConfig, model: ModelFile) -> None:
                 f"--{name} {getattr(config, name)} does not fit --init {config.init}, which is "
                 f"{describe_network(network)}. Leave --{name} out, or start from another model."
             )
-    if model.spec.modality != "rgb":
-        raise InputError(
-            f"--init {config.init} takes {model.spec.modality}; s3d train gives rgb. "
-            "Start from a model of rgb."
-        )

@@ -50,6 +50,16 @@ class TrainConfig:
     style: str | None = _option(None, "convention: paper, slim, torchvision, mil_nce")
     width: float | None = _option(None, "multiplier of the channels")
 
+    flow: str | None = _option(
+        None,
+        "train on optical flow, kept in this folder; what is missing is computed",
+        metavar="DIR",
+    )
+    flow_method: str | None = _option(
+        None, "tvl1, the paper's, or dis, faster and less exact", choices=("tvl1", "dis")
+    )
+    flow_side: int | None = _option(None, "short side in px of the frames that flow is computed on")
+
     frames: int | None = _option(None, "frames in a clip")
     rate_fps: float | None = _option(None, "frames a second the clip is sampled at")
     size: int | None = _option(None, "height and width of the clip in px, from 32")
@@ -117,6 +127,7 @@ class TrainConfig:
 _RANGES: tuple[tuple[str, float, float], ...] = (
     ("views", 0, 10_000),
     ("width", 0.01, 8),
+    ("flow_side", 16, 4096),
     ("frames", 1, 4096),
     ("rate_fps", 0.01, 1000),
     ("size", 32, 2048),

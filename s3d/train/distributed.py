@@ -7,6 +7,7 @@ import math
 import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import numpy as np
 import torch
@@ -70,11 +71,12 @@ def add_gradients(network: Network, trunk: Trunk | None, processes: Processes) -
         return trunk.classify if trunk else network
     device = next(network.parameters()).device
     # Norms that are not synchronised keep statistics of their own, of which the first's are saved.
+    options: dict[str, Any] = {_buffer_option(): False}
     return DistributedDataParallel(
         _Tail(trunk) if trunk else network,
         device_ids=[device] if device.type == "cuda" else None,
         gradient_as_bucket_view=True,
-        **{_buffer_option(): False},
+        **options,
     )
 
 

@@ -160,7 +160,12 @@ def _read_group(run: Run, store: FrameStore, videos: range) -> _Group:
             )
         except InputError as error:
             failures[video] = str(error)
-            shape = (views if trains else 1, store.spec.frames, *store.spec.size_px, 3)
+            shape = (
+                views if trains else 1,
+                store.spec.frames,
+                *store.spec.size_px,
+                store.spec.channels,
+            )
             parts.append(np.zeros(shape, np.uint8))
     changes = torch.tensor(tones, dtype=torch.float32) if trains else None
     return _Group(videos, np.concatenate(parts), changes, failures)

@@ -6,13 +6,15 @@ import math
 import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
-from s3d.clip import ClipSpec, Resize
-from s3d.data.decode import VideoInfo
+from s3d.clip import LEAST_FLOW_SIDE_PX, ClipSpec, FlowMethod, Resize
+from s3d.data.flow_file import read_origin
+from s3d.data.video_info import FLOW_CHANNELS, VideoInfo
 from s3d.errors import InputError
+from s3d.files import show_path
 from s3d.models.cost import count_cost
 from s3d.models.family import network_word
 from s3d.models.model_file import ModelFile
@@ -34,8 +36,13 @@ START_LR_SHARE = 0.5
 all blocks at 2e-3 named 83 % of 240 right, at 1e-3 and at 5e-4 90 %; behind a frozen mixed4f the
 rate made no difference (90 % and 89 %)."""
 RESIZE_MARGIN = 256 / 224
+FLOW_SIDE_PX = 256
+"""Short side of the frames that the paper computes flow on."""
 IMAGE_SIZE_PX = 112
 """Kernels that were trained on images of 224 px see little in smaller frames than this."""
+
+
+_FLOW_METHODS: dict[str, FlowMethod] = {name: name for name in get_args(FlowMethod)}
 
 
 @dataclass(frozen=True)
@@ -130,6 +137,7 @@ def make_plan(
             spec = _choose_clip(config, infos, machine, reasons, least_px=IMAGE_SIZE_PX)
         else:
             spec = _take_clip(config, init.model, len(infos), machine, reasons)
+    spec = _choose_modality(config, spec, infos, reasons)
     if config.batch == 1:
         _check_norms(word, spec)
     epochs = config.epochs or _choose_epochs(len(infos), init is not None, reasons)
@@ -186,6 +194,39 @@ def _choose_clip(
         resize = "squash"
         reasons.append("frames squashed to a square as the paper does, so nothing is cut off")
     return ClipSpec(frames, rate, (resized, resized), (size, size), resize)
+
+
+def _choose_modality(
+    config: TrainConfig, spec: ClipSpec, infos: Sequence[VideoInfo], reasons: list[str]
+) -> ClipSpec:
+    """Return the clip of rgb frames, or of their flow where that is asked for or given."""
+    if infos[0].channels == FLOW_CHANNELS:
+        if config.flow is not None:
+            raise InputError(
+                f"{show_path(infos[0].path)}: is optical flow already. Leave --flow out."
+            )
+        method, side = read_origin(infos[0].path)
+    elif config.flow is None:
+        if spec.modality == "flow":
+            raise InputError(
+                f"--init {config.init} takes optical flow. Name a folder to keep it in with --flow."
+            )
+        return spec
+    else:
+        known = spec if spec.modality == "flow" else None
+        method = _FLOW_METHODS.get(config.flow_method or "", known.flow_method if known else "tvl1")
+        side = config.flow_side or (known.flow_side_px if known else _choose_flow_side(infos))
+    reasons.append(f"{method} flow of frames whose short side is {side} px (--flow-side)")
+    middle = (0.5,) * FLOW_CHANNELS
+    return replace(
+        spec, modality="flow", mean=middle, std=middle, flow_method=method, flow_side_px=side
+    )
+
+
+def _choose_flow_side(infos: Sequence[VideoInfo]) -> int:
+    """Return the paper's 256 px, or the videos' own where enlarging them would only cost time."""
+    own = int(np.median([min(info.height_px, info.width_px) for info in infos]))
+    return FLOW_SIDE_PX if own >= FLOW_SIDE_PX // 2 else max(own, LEAST_FLOW_SIDE_PX)
 
 
 def _take_clip(

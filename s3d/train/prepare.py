@@ -11,9 +11,13 @@ from pathlib import Path
 import numpy as np
 
 from s3d.data.decode import VideoInfo, read_frames
+from s3d.data.flow import FlowRecipe
+from s3d.data.flow_place import FlowPlace
+from s3d.data.flow_videos import take_flow
 from s3d.data.quarantine import leave_out
 from s3d.data.sources import SIGNATURE_FRAMES, Signature, group_by_source, signature
 from s3d.data.store import Opened, Progress, open_videos
+from s3d.data.video_info import FLOW_CHANNELS
 from s3d.data.videos import Video, VideoList, list_videos, split_videos
 from s3d.errors import InputError
 from s3d.models.family import network_word
@@ -63,9 +67,35 @@ def prepare_run(config: TrainConfig, machine: Machine, stage: Callable[[str], Pr
     chosen = {video.path for video in train}
     infos = [i for v, i in zip(videos, opened.infos, strict=True) if v.path in chosen]
     plan = make_plan(config, infos, machine, init)
+    if config.flow:
+        train, val, reasons = _take_flow(config, plan, (train, val), machine, stage)
+        failures = (*failures, *reasons.items())
+        _check_classes(train, listed)
     plan = _plan_start(config, plan, init, labels, (len(train), len(val)))
     coverage = _describe_coverage(asked, train, val)
     return Run(Path(config.out), config, plan, labels, train, val, failures, tuple(notes), coverage)
+
+
+def _take_flow(
+    config: TrainConfig,
+    plan: Plan,
+    videos: tuple[tuple[Video, ...], tuple[Video, ...]],
+    machine: Machine,
+    stage: Callable[[str], Progress],
+) -> tuple[tuple[Video, ...], tuple[Video, ...], dict[str, str]]:
+    """Return the flow of the videos to train and to validate, and why some have none."""
+    train, val = videos
+    recipe = FlowRecipe(plan.spec.flow_method, plan.spec.flow_side_px)
+    where = FlowPlace.of(config.data, config.flow or "")
+    paths = [video.path for video in (*train, *val)]
+    threads = config.threads or machine.cores
+    taken = take_flow(paths, where, recipe, threads, machine.device, stage("computing flow"))
+    if len(taken.reasons) > config.max_failed * len(paths):
+        raise InputError(
+            f"{len(taken.reasons)} of {len(paths)} videos give no flow, more than --max-failed "
+            f"{config.max_failed:g} allows; first: {next(iter(taken.reasons.values()))}"
+        )
+    return taken.swap(train), taken.swap(val), taken.reasons
 
 
 def _plan_start(
@@ -175,6 +205,8 @@ def _group(opened: Opened, threads: int, progress: Progress, notes: list[str]) -
 
 
 def _sign(info: VideoInfo) -> Signature | None:
+    if info.channels == FLOW_CHANNELS:
+        return None  # Its still part is empty, whatever was filmed.
     wanted = np.linspace(0, info.frames - 1, SIGNATURE_FRAMES).round().astype(np.int64)
     try:
         return signature(read_frames(info.path, wanted, SIGNATURE_PX))

@@ -12,7 +12,9 @@ import torch
 
 from s3d.data.clips import read_centre
 from s3d.data.decode import Frames, VideoInfo
+from s3d.data.flow_levels import paint_flow
 from s3d.data.store import FrameStore, Progress, open_videos
+from s3d.data.video_info import FLOW_CHANNELS
 from s3d.data.videos import Video
 from s3d.errors import InputError
 from s3d.evaluate.metrics import confusion_matrix
@@ -135,6 +137,7 @@ def _say_plan(run: Run, machine: Machine, display: Display) -> None:
     cost = count_cost(
         run.plan.word, run.plan.spec.frames, run.plan.spec.size_px,
         num_classes=len(run.labels), style=run.plan.style, width=run.plan.width,
+        channels=run.plan.spec.channels,
     )  # fmt: skip
     display.say(
         f"  {network_name(run.plan.word)} x {run.plan.width:g}: {cost.parameters / 1e6:.2f} M "
@@ -258,5 +261,6 @@ def _thumbnails(store: FrameStore, video: int) -> Frames:
         frames = read_centre(store, video)
     except InputError:  # It could be read a moment ago; the report is worth more than its picture.
         return np.zeros((0, 1, 1, 3), np.uint8)
-    shown = np.linspace(0, len(frames) - 1, THUMBNAILS).round().astype(int)
-    return np.ascontiguousarray(frames[shown])
+    shown = frames[np.linspace(0, len(frames) - 1, THUMBNAILS).round().astype(int)]
+    is_flow = frames.shape[-1] == FLOW_CHANNELS
+    return paint_flow(shown) if is_flow else np.ascontiguousarray(shown)

@@ -11,9 +11,11 @@ import numpy as np
 import pytest
 
 from s3d.data import flow_folder
-from s3d.data.flow import FlowRecipe, compute_flow, quantise_flow, to_grey
-from s3d.data.flow_file import probe_flow, read_flow
+from s3d.data.decode import read_frames
+from s3d.data.flow import FlowRecipe, compute_flow, to_grey
+from s3d.data.flow_file import probe_flow
 from s3d.data.flow_folder import FlowResult, FlowWorkers, compute_all, plan_flow
+from s3d.data.flow_levels import quantise_flow
 from s3d.errors import InputError
 from tests.conftest import WriteVideo
 from tests.data.moving import slide
@@ -62,7 +64,7 @@ def test_flow_is_of_the_resized_frames(videos: Path, tmp_path: Path) -> None:
     assert info.parameters == FlowRecipe(short_side_px=48).parameters()
     assert (info.source["name"], info.source["frames"]) == ("2.mp4", 4)
     assert (info.source["height_px"], info.source["width_px"]) == SIZE
-    across = read_flow(result.job.target, range(3))[:, 8:-8, 8:-8, 0].mean()
+    across = read_frames(result.job.target, range(3))[:, 8:-8, 8:-8, 0].mean()
     assert across == pytest.approx(127.5 + 1.5 * 6.375, abs=1)  # 1 px of 32 is 1.5 of 48
 
 
@@ -71,7 +73,9 @@ def test_what_is_done_is_not_done_again(videos: Path, tmp_path: Path) -> None:
     assert [result.pairs for result in run(videos, out)] == [3, 4, 5]
     (out / "a" / "2.mp4.flow.mp4").unlink()
     assert [result.pairs for result in run(videos, out)] == [3, 0, 0]
-    assert [result.pairs for result in run(videos, out, FlowRecipe(short_side_px=36))] == [3, 4, 5]
+    others = run(videos, out, FlowRecipe(short_side_px=36))
+    assert [result.pairs for result in others] == [0, 0, 0]
+    assert all("settings (short_side_px 32, not 36)" in str(r.error) for r in others)
 
 
 def test_a_changed_video_is_done_again(
@@ -123,7 +127,10 @@ def test_parts_are_the_flow_of_the_whole(monkeypatch: pytest.MonkeyPatch) -> Non
         workers.pairs_a_task = 3
         parts = list(workers.compute(iter(frames)))
         assert [len(part) for part in parts] == [3, 3, 1]
-        np.testing.assert_array_equal(np.concatenate(parts), wanted)
+        # Small pairs that are worked on together share the number of steps.
+        difference = np.abs(np.concatenate(parts).astype(int) - wanted)
+        assert difference.mean() < 0.1
+        assert difference.max() <= 2
         assert list(workers.compute(iter(frames[:1]))) == []
 
 
@@ -151,7 +158,7 @@ def test_processes_give_the_same_and_one_that_is_killed_is_said(
     assert [result.pairs for result in run(videos, tmp_path / "two", threads=2)] == [3, 4, 5]
     for path in (tmp_path / "one").rglob("*.mp4"):
         other = tmp_path / "two" / path.relative_to(tmp_path / "one")
-        np.testing.assert_array_equal(read_flow(path, range(3)), read_flow(other, range(3)))
+        np.testing.assert_array_equal(read_frames(path, range(3)), read_frames(other, range(3)))
     with FlowWorkers(RECIPE, 2) as workers:
         list(workers.compute(to_grey(slide(3, SIZE, (1, 0)))))
         for process in list(workers.executor._processes.values()):  # type: ignore[attr-defined]
@@ -169,3 +176,12 @@ def test_names_with_brackets_are_cleaned_up_too(tmp_path: Path, write_video: Wri
     assert [result.error for result in run(video, tmp_path / "out")] == [None]
     assert not left.exists()
     assert flow_folder.ENDING == ".flow.mp4"
+
+
+def test_lists_and_data_sets_name_videos_too(videos: Path, tmp_path: Path) -> None:
+    table = videos / "list.csv"
+    table.write_text("path,label\na/2.mp4,x\na/10.mp4,y\n")
+    out = tmp_path / "out"
+    (job,) = [job for job in plan_flow([f"{table}"], out) if job.source.endswith("2.mp4")]
+    assert job.target == out / "a" / "2.mp4.flow.mp4"
+    assert len(plan_flow([str(table)], out)) == 2

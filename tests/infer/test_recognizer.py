@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from s3d.clip import ClipSpec
+from s3d.data import frame_source as source_module
 from s3d.data.decode import read_frames
 from s3d.data.loader import normalise
 from s3d.data.videos import list_videos
@@ -162,7 +163,7 @@ def test_a_file_that_breaks_while_it_is_scored_does_not_stop_the_others(
         raise InputError("gone")
 
     monkeypatch.setattr(views_module, "PIECE_PIXELS", 1)
-    monkeypatch.setattr(views_module, "iterate_frames", break_off)
+    monkeypatch.setattr(source_module, "iterate_frames", break_off)
     results = list(recognizer.predict_each(files[:2], "all-frames"))
     assert [str(result) for result in results] == ["gone", "gone"]
 

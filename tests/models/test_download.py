@@ -20,6 +20,7 @@ import s3d
 from s3d.errors import InputError
 from s3d.models import transfer
 from s3d.models.download import Remote, cache_folder, fetch_file
+from s3d.web import Redirects
 from tests.models import web
 from tests.models.web import (
     CONTENT,
@@ -135,7 +136,7 @@ def test_no_redirect_leaves_the_web(server: Server, home: Path, target: str) -> 
 
 
 def test_no_redirect_leaves_https() -> None:
-    follow = transfer._Redirects().redirect_request
+    follow = Redirects().redirect_request
     secure, plain = Request("https://a.invalid/"), Request("http://a.invalid/")
     for request, target, is_followed in (
         (secure, "https://b.invalid/", True),

@@ -15,6 +15,8 @@ from s3d.errors import InputError
 _NAMED = re.compile(r"([a-z][a-z0-9_]+):(.*)", re.DOTALL)
 COMMON_KEYS = ("part",)
 """Keys that any source takes."""
+ELSEWHERE = ("shards",)
+"""Names whose place may be other than a folder: a pattern of files, or an address on the web."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,8 @@ def _check_name(address: Address, datasets: Mapping[str, tuple[str, ...]]) -> No
     if address.name not in datasets:
         near = difflib.get_close_matches(address.name, datasets, n=2)
         hint = f" Did you mean {' or '.join(near)}?" if near else ""
+        if address.name in ("http", "https"):
+            hint = " Shards on the web are named shards:https://HOST/DIR."
         raise InputError(
             f"{shown}: unknown data set {address.name!r}.{hint} Known: {', '.join(datasets)}."
         )
@@ -84,7 +88,7 @@ def _check_name(address: Address, datasets: Mapping[str, tuple[str, ...]]) -> No
             f"{shown}: the folder is missing; write {address.name}:DIR, as in "
             f"{address.name}:/data/{address.name}."
         )
-    if not Path(address.place).is_dir():
+    if address.name not in ELSEWHERE and not Path(address.place).is_dir():
         raise InputError(f"{shown}: no such folder {show_path(address.place)!r}. Check the path.")
 
 

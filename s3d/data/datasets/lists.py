@@ -41,12 +41,14 @@ class Found:
         missing: Those that are not, with the path where they would be.
         labels: In the order in which the data set numbers them.
         skipped: (path, reason) of what is in neither.
+        scored: The part that evaluations score, where the list itself says so.
     """
 
     videos: tuple[Video, ...]
     missing: tuple[Video, ...]
     labels: tuple[str, ...]
     skipped: tuple[Skipped, ...] = ()
+    scored: str | None = None
 
 
 def part_found(

@@ -9,6 +9,7 @@ from s3d.data.datasets.address import Address
 from s3d.data.datasets.frames import list_frames
 from s3d.data.datasets.kinetics import list_kinetics, list_mini_kinetics
 from s3d.data.datasets.lists import Found
+from s3d.data.datasets.shards import list_shards
 from s3d.data.datasets.something import list_something_v1, list_something_v2
 from s3d.data.datasets.ucf_hmdb import list_hmdb, list_ucf
 from s3d.data.names import on_one_line
@@ -44,6 +45,7 @@ _TABLE: dict[str, DataSet] = {
     "ucf101": DataSet(list_ucf, ("split", "lists", "classes"), scored="test"),
     "hmdb51": DataSet(list_hmdb, ("split", "lists", "classes"), scored="test"),
     "frames": DataSet(list_frames, ("rate",)),
+    "shards": DataSet(list_shards, ("classes",)),
 }
 DATASETS = {name: dataset.keys for name, dataset in _TABLE.items()}
 """The keys that each data set takes."""
@@ -69,7 +71,7 @@ def list_dataset(address: Address) -> VideoList:
         )
     listed = VideoList(
         found.videos, found.labels, address.text, found.skipped, found.missing,
-        scored=dataset.scored,
+        scored=found.scored or dataset.scored,
     )  # fmt: skip
     return _choose_classes(_on_one_line(listed), address)
 

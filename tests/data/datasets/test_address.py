@@ -44,7 +44,7 @@ def test_a_plain_source_takes_a_part(tmp_path: Path) -> None:
     ("text", "said"),
     [
         ("kinetics40:DIR", "unknown data set 'kinetics40'. Did you mean kinetics400"),
-        ("http://x/y", "unknown data set 'http'"),
+        ("http://x/y", "unknown data set 'http'. Shards on the web are named shards:https://HOST"),
         ("ucf101:", "the folder is missing; write ucf101:DIR"),
         ("ucf101:gone", "no such folder 'gone'. Check the path."),
         ("ucf101:DIR?spilt=1", "unknown key 'spilt'. Known here: part, split, lists, classes."),

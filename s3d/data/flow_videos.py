@@ -1,0 +1,78 @@
+"""The flow of listed videos: where it is kept, and computed where it is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from s3d.data.flow import FlowRecipe
+from s3d.data.flow_folder import FlowJob, FlowWorkers, compute_all
+from s3d.data.flow_place import FlowPlace
+from s3d.data.store import Progress
+from s3d.data.video_list import Video, VideoList
+from s3d.files import make_folder
+
+
+@dataclass(frozen=True)
+class FlowTaken:
+    """Hold the flow of some videos.
+
+    Attributes:
+        paths: Of the flow, by the path of its video.
+        reasons: Why a video has none, by its path.
+        pairs: Pairs of frames that were computed for it.
+    """
+
+    paths: dict[str, str]
+    reasons: dict[str, str]
+    pairs: int
+
+    def swap(self, videos: Sequence[Video]) -> tuple[Video, ...]:
+        """Return the flow of the videos in their place; those without are left out."""
+        return tuple(
+            replace(video, path=self.paths[video.path])
+            for video in videos
+            if video.path in self.paths
+        )
+
+    def swap_listed(self, listed: VideoList) -> VideoList:
+        """Return a list of the flow of its videos; those without still count as listed."""
+        kept = listed.without(self.reasons)
+        return replace(kept, videos=self.swap(kept.videos))
+
+
+def take_flow(
+    videos: Sequence[str],
+    where: FlowPlace,
+    recipe: FlowRecipe,
+    threads: int = 1,
+    device: str = "cpu",
+    progress: Progress | None = None,
+) -> FlowTaken:
+    """Return the flow of videos, computed where it is missing; what is there is kept.
+
+    Args:
+        videos: Their paths.
+        where: Where it is kept.
+        recipe: How it is computed.
+        threads: Cores to use.
+        device: Where TV-L1 is computed.
+        progress: Told after each video.
+
+    Raises:
+        InputError: A computing process was killed, or the folder cannot be made.
+    """
+    make_folder(where.folder)
+    jobs = [FlowJob(video, where.find(video)) for video in videos]
+    paths, reasons, pairs = dict[str, str](), dict[str, str](), 0
+    with FlowWorkers(recipe, threads, device) as workers:
+        for done, result in enumerate(compute_all(jobs, workers), start=1):
+            source = result.job.source
+            pairs += result.pairs
+            if result.error is None:
+                paths[source] = str(result.job.target)
+            else:
+                reasons[source] = result.error
+            if progress:
+                progress(done, len(jobs))
+    return FlowTaken(paths, reasons, pairs)
