@@ -9,14 +9,16 @@ from pathlib import Path
 import torch
 
 
-def describe_machine() -> dict[str, str]:
+def describe_machine(device: str = "cpu") -> dict[str, str]:
     """Return what a record needs to say about where it was measured."""
     cpu = platform.processor() or "unknown"
     for line in _lines(Path("/proc/cpuinfo")):
         if line.startswith("model name"):
             cpu = line.partition(":")[2].strip()
             break
+    gpu = {"gpu": torch.cuda.get_device_name()} if device == "cuda" else {}
     return {
+        **gpu,
         "cpu": cpu,
         "threads": str(torch.get_num_threads()),
         "torch": version("torch"),

@@ -77,28 +77,35 @@ def add_verb(
     return parser
 
 
-def add_fields(parser: argparse.ArgumentParser, cls: type, skipped: Sequence[str] = ()) -> None:
+def add_fields(
+    parser: argparse.ArgumentParser,
+    cls: type,
+    skipped: Sequence[str] = (),
+    defaults: object = None,
+) -> None:
     """Add an option for each field of a dataclass that has a help text.
 
     Args:
         parser: The verb's parser.
         cls: The dataclass; a field's metadata holds `help` and perhaps `metavar`.
         skipped: Names of fields that get no option.
+        defaults: One of the dataclass, whose values are the defaults in the place of its own.
     """
     hints = get_type_hints(cls)
     for option in fields(cls):
         if option.name in skipped or "help" not in option.metadata:
             continue
         kinds = [k for k in (*get_args(hints[option.name]), hints[option.name]) if k in PLAIN]
-        default = "chosen" if option.default is None else option.default
-        extra: dict[str, Any] = {"help": f"{option.metadata['help']} [{default}]"}
+        value = option.default if defaults is None else getattr(defaults, option.name)
+        shown = "chosen" if value is None else value
+        extra: dict[str, Any] = {"help": f"{option.metadata['help']} [{shown}]"}
         if kinds[0] is bool:
             extra["action"] = argparse.BooleanOptionalAction
         else:
             extra["type"] = kinds[0]
             extra["metavar"] = option.metadata.get("metavar", kinds[0].__name__.upper())
         flag = "--" + option.name.replace("_", "-")
-        parser.add_argument(flag, dest=option.name, default=option.default, **extra)
+        parser.add_argument(flag, dest=option.name, default=value, **extra)
 
 
 def _guard_dashes(words: Sequence[str], parser: argparse.ArgumentParser) -> list[str]:
@@ -116,7 +123,7 @@ def _guard_dashes(words: Sequence[str], parser: argparse.ArgumentParser) -> list
 def _check_verb(words: Sequence[str], parser: argparse.ArgumentParser) -> None:
     verbs = subparsers(parser)
     word = next(iter(words), "-")
-    if word.startswith("-") or word in verbs:
+    if not verbs or word.startswith("-") or word in verbs:
         return
     raise InputError(f"unknown verb {word!r}.{_near(word, verbs)} Known: {', '.join(verbs)}.")
 
@@ -124,7 +131,7 @@ def _check_verb(words: Sequence[str], parser: argparse.ArgumentParser) -> None:
 def _unknown_option(
     word: str, options: argparse.Namespace, parser: argparse.ArgumentParser
 ) -> InputError:
-    sub = subparsers(parser).get(options.verb or "", parser)
+    sub = subparsers(parser).get(getattr(options, "verb", None) or "", parser)
     known = [s for action in sub._actions for s in action.option_strings]
     hint = _near(word.partition("=")[0], known)
     kind = "option" if word.startswith("-") else "argument"

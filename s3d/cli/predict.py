@@ -111,4 +111,7 @@ def _show(prediction: Prediction, count: int) -> str:
     for label, score in top:
         bar = "█" * round(score * BAR_WIDTH)
         lines.append(f"  {label:<{wide}}  {score:6.1%}  {bar}".rstrip())
+    for name, stream in prediction.streams.items():
+        label, score = stream.top(1)[0]
+        lines.append(f"  {name} alone: {show_path(label)}, {score:.1%}")
     return "\n".join(lines)

@@ -66,13 +66,15 @@ class TrainConfig:
     resize: str | None = _option(None, "keep (aspect) or squash", choices=("keep", "squash"))
 
     epochs: int | None = _option(None, "times each clip is seen")
+    steps: int | None = _option(None, "steps in all, in the place of epochs")
     batch: int = _option(32, "clips in a step, of all processes together")
     accumulate: int = _option(1, "parts in which a step is done, to save memory; norms see a part")
     sync_norms: bool = _option(False, "norms see the batch of all processes (torchrun)")
     lr: float | None = _option(None, "highest learning rate (2e-3 for adamw, 0.1 for sgd)")
     optimizer: str = _option("adamw", "adamw or sgd (momentum 0.9)", choices=OPTIMIZERS)
-    schedule: str = _option(
-        "cosine", "cosine, or step (x0.1 at 75 %% and 87.5 %%)", choices=SCHEDULES
+    schedule: str = _option("cosine", "cosine, or step (x0.1 now and then)", choices=SCHEDULES)
+    decay_at: str = _option(
+        "0.75,0.875", "shares of the steps after which schedule step takes a tenth", metavar="A,B"
     )
     warmup: float = _option(0.05, "share of the steps in which the learning rate rises")
     weight_decay: float = _option(0.05, "weight decay of kernels")
@@ -85,6 +87,9 @@ class TrainConfig:
     flip: bool = _option(False, "mirror half of the clips (left becomes right!)")
     balance: bool = _option(True, "show every class equally often")
 
+    keep: str = _option(
+        "best", "best: the weights that validate best, or last", choices=("best", "last")
+    )
     val_share: float = _option(0.2, "share held out for validation, by whole sources")
     quarantine: str | None = _option(
         None, "leave out the files that this list of `s3d check` names", metavar="FILE"
@@ -113,11 +118,19 @@ class TrainConfig:
                 f"--accumulate {self.accumulate} parts of --batch {self.batch} leave parts without "
                 f"a clip; at most {self.batch} can be had."
             )
+        if self.steps is not None and self.epochs is not None:
+            raise InputError("--steps and --epochs say the same thing. Leave one of them out.")
+        _read_shares(self.decay_at)
         if self.freeze_until is not None and self.init is None:
             raise InputError(
                 f"--freeze-until {self.freeze_until} keeps weights that nothing has trained; "
                 "name a model to start from with --init."
             )
+
+    @property
+    def decay_shares(self) -> tuple[float, ...]:
+        """Return the shares of the steps after which the schedule "step" takes a tenth."""
+        return _read_shares(self.decay_at)
 
     def to_json(self) -> dict[str, Any]:
         """Return the options as plain JSON values."""
@@ -132,6 +145,7 @@ _RANGES: tuple[tuple[str, float, float], ...] = (
     ("rate_fps", 0.01, 1000),
     ("size", 32, 2048),
     ("epochs", 1, 1_000_000),
+    ("steps", 1, 1_000_000_000),
     ("batch", 1, 65536),
     ("accumulate", 1, 65536),
     ("lr", 1e-9, 1e3),
@@ -158,6 +172,20 @@ _KINDS: dict[str, tuple[type | tuple[type, ...], str]] = {
     "float": ((int, float), "it needs a number"),
     "str": (str, "it needs a word"),
 }
+
+
+def _read_shares(text: str) -> tuple[float, ...]:
+    try:
+        shares = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        shares = ()
+    # NaN fails the comparison.
+    if not shares or not all(0 < share < 1 for share in shares):
+        raise InputError(
+            f"--decay-at is {text!r}; it needs shares of the steps between 0 and 1, as in "
+            "0.75,0.875."
+        )
+    return shares
 
 
 def _check_kind(name: str, declared: str, value: object) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
@@ -95,8 +96,9 @@ class Trainer:
             threads=1 if store.is_kept else config.threads or self._share_cores(),
         )
         self._divide(self.loader)
-        self.steps = plan.epochs * self.loader.steps
-        self.every = max(1, plan.epochs // MOST_VALIDATIONS)
+        self.steps = config.steps or plan.epochs * self.loader.steps
+        self.epochs = math.ceil(self.steps / self.loader.steps)
+        self.every = max(1, self.epochs // MOST_VALIDATIONS)
         self.step = 0
         self.sums = [0.0, 0.0, 0.0, 0.0]  # loss, right, clips, seconds of the epoch so far
         self.history: list[Epoch] = []
@@ -125,7 +127,7 @@ class Trainer:
         """
         self.display.start(self.steps, self.step)
         try:
-            for epoch in range(self.step // self.loader.steps, self.run.plan.epochs):
+            for epoch in range(self.step // self.loader.steps, self.epochs):
                 self._train_epoch(epoch)
         finally:
             self.display.stop()
@@ -148,11 +150,11 @@ class Trainer:
         return max(1, count_cores() // self.processes.local_world)
 
     def _train_epoch(self, epoch: int) -> None:
-        done = self.step % self.loader.steps
-        parts = self.loader.batches(epoch, done)
-        for _ in range(done, self.loader.steps):
+        parts = self.loader.batches(epoch, self.step % self.loader.steps)
+        end = min((epoch + 1) * self.loader.steps, self.steps)
+        while self.step < end:
             self._take_step(islice(parts, self.run.config.accumulate))
-            last = self.step % self.loader.steps == 0
+            last = self.step == end
             if last:
                 self._end_epoch(epoch)
             if last or time.monotonic() - self.saved > self.run.config.checkpoint_seconds:
@@ -223,7 +225,7 @@ class Trainer:
         loss, right, clips, seconds = self.sums
         self.sums = [0.0] * 4
         outcome = None
-        is_last = epoch + 1 == self.run.plan.epochs
+        is_last = self.step == self.steps
         if self.val and ((epoch + 1) % self.every == 0 or is_last):
             outcome = self._validate()
         record = Epoch(
@@ -257,7 +259,7 @@ class Trainer:
 
     def _keep_if_better(self, record: Epoch, outcome: Validation) -> None:
         best = self.best.get("top1", -1.0), -self.best.get("loss", 0.0)
-        if (outcome.top1, -outcome.loss) > best:
+        if self.run.config.keep == "last" or (outcome.top1, -outcome.loss) > best:
             self.best = {"top1": outcome.top1, "loss": outcome.loss, "epoch": record.epoch}
             clip = self.run.plan.spec.describe()
             protocol = f"clip (middle, {clip}), {len(outcome.truth)} held-out videos"

@@ -15,8 +15,6 @@ from torch.nn import functional as F
 from s3d.train.config import TrainConfig
 
 MOMENTUM = 0.9
-STEPS_DOWN = (0.75, 0.875)
-"""Where the learning rate falls to a tenth: 60K and 70K of 80K steps (paper section 5)."""
 
 
 def make_optimizer(network: nn.Module, config: TrainConfig, lr: float) -> torch.optim.Optimizer:
@@ -45,7 +43,7 @@ def learning_rate(config: TrainConfig, peak: float, step: int, steps: int) -> fl
     if step < warmup:
         return peak * (step + 1) / (warmup + 1)
     if config.schedule == "step":
-        return peak * 0.1 ** sum(step >= share * steps for share in STEPS_DOWN)
+        return peak * 0.1 ** sum(step >= share * steps for share in config.decay_shares)
     done = (step - warmup) / max(1.0, steps - warmup)
     return peak * 0.5 * (1 + math.cos(math.pi * done))
 

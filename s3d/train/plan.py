@@ -69,7 +69,7 @@ class Plan:
         width: Multiplier of its channels.
         style: Its convention.
         spec: The clip.
-        epochs: Times each clip is seen.
+        epochs: Times each clip is seen; the last may be cut short by the steps asked for.
         lr: Highest learning rate.
         reasons: One line a choice.
         views: Different clips of a video that training sees; 0: new ones at every step.
@@ -140,7 +140,10 @@ def make_plan(
     spec = _choose_modality(config, spec, infos, reasons)
     if config.batch == 1:
         _check_norms(word, spec)
-    epochs = config.epochs or _choose_epochs(len(infos), init is not None, reasons)
+    epochs = config.epochs
+    if config.steps is not None:
+        epochs = math.ceil(config.steps / max(1, round(len(infos) / config.batch)))
+    epochs = epochs or _choose_epochs(len(infos), init is not None, reasons)
     lr = config.lr or _choose_rate_of_learning(config, init is not None, reasons)
     return Plan(word, width, style, spec, epochs, lr, tuple(reasons))
 

@@ -231,7 +231,7 @@ def _facts(run: Run, trainer: Trainer, machine: Machine) -> tuple[tuple[str, str
         ("clip", f"{plan.spec.describe()}, resized by '{plan.spec.resize}'"),
         ("protocol", "one clip from the middle, centre crop"),
         ("optimizer", f"{run.config.optimizer}, peak rate {plan.lr:g}, {run.config.schedule}"),
-        ("batch", f"{run.config.batch} clips, {trainer.steps} steps, {plan.epochs} epochs"),
+        ("batch", f"{run.config.batch} clips, {trainer.steps} steps, {trainer.epochs} epochs"),
         ("time", f"{seconds / 60:.1f} min of training steps"),
         ("hardware", _describe_hardware(machine, trainer.processes)),
         ("software", f"PyTorch {torch.__version__}, seed {run.config.seed}"),
