@@ -15,7 +15,7 @@ import torch
 from s3d.clip import ClipSpec
 from s3d.data.clips import Augmentation
 from s3d.data.decode import Frames, Indices, VideoInfo
-from s3d.data.loader import Batch, ClipLoader, draw_order, normalise, run_ahead
+from s3d.data.loader import Batch, ClipLoader, Share, draw_order, normalise, run_ahead
 from s3d.data.store import FrameStore
 from s3d.errors import InputError
 
@@ -62,6 +62,33 @@ def test_batches_do_not_depend_on_threads() -> None:
     one, many = make_loader(threads=1), make_loader(threads=4)
     one.ahead, many.ahead = 1, 7
     assert_equal(list(many.batches(2)), list(one.batches(2)))
+
+
+@pytest.mark.parametrize(("world", "parts"), [(2, 1), (3, 2), (1, 4)])
+def test_shares_and_parts_are_together_the_batch(world: int, parts: int) -> None:
+    whole = list(make_loader(batch=9).batches(2))
+    found: dict[int, list[Batch]] = {}
+    for rank in range(world):
+        loader = make_loader(batch=9)
+        loader.share = Share(rank, world, parts)
+        found[rank] = list(loader.batches(2))
+        assert len(found[rank]) == loader.steps * parts
+    for step, batch in enumerate(whole):
+        places = [Share(rank, world, parts).places(9)[part]
+                  for rank in range(world) for part in range(parts)]  # fmt: skip
+        assert sorted(np.concatenate(places)) == list(range(9))
+        made = [found[rank][step * parts + part] for rank in range(world) for part in range(parts)]
+        for place, one in zip(places, made, strict=True):
+            assert torch.equal(one.frames, batch.frames[place])
+            assert torch.equal(one.tones, batch.tones[place])
+            assert torch.equal(one.labels, batch.labels[place])
+
+
+def test_which_places_are_in_a_part_does_not_depend_on_the_processes() -> None:
+    alone = [set(part) for part in Share(0, 1, 3).places(10)]
+    shared = [[set(part) for part in Share(rank, 2, 3).places(10)] for rank in range(2)]
+    assert [a | b for a, b in zip(*shared, strict=True)] == alone
+    assert [len(part) for part in alone] == [4, 3, 3]
 
 
 def test_starting_at_a_step_gives_the_same_batches() -> None:
