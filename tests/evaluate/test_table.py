@@ -30,7 +30,8 @@ OUTCOME = Evaluation(
 def test_every_line() -> None:
     assert format_evaluation(OUTCOME, SPEC).splitlines() == [
         "protocol   clip: one clip from the middle, centre crop",
-        "clip       16 frames at 8 fps (2 s), 56 x 56 px, rgb; 1 views a video",
+        "clip       16 frames at 8 fps (2 s), 56 x 56 px, rgb",
+        "views      1 a video",
         "videos     4 of 5 scored",
         "top-1      75.0%   (95 % interval 30.1% to 95.4%, if the videos are independent)",
         "per class  75.0% on average",

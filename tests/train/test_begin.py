@@ -137,12 +137,12 @@ def test_trained_weights_get_smaller_steps_and_fewer_of_them(
     assert make_run(tiny_model, lr=0.3).plan.lr == 0.3
 
 
-def test_a_model_of_flow_is_refused(make_run: MakeRun, tmp_path: Path) -> None:
+def test_a_model_of_flow_needs_a_folder_of_flow(make_run: MakeRun, tmp_path: Path) -> None:
     spec = ClipSpec(4, 8, (36, 36), (32, 32), mean=(0.5,) * 2, std=(0.5,) * 2, modality="flow")
     network = build("s3d_fast", num_classes=2, width=0.1, channels=2)
     path = tmp_path / "flow.safetensors"
     save_model(path, ModelFile(network, ("a", "b"), spec))
-    with pytest.raises(InputError, match=r"takes flow; s3d train gives rgb"):
+    with pytest.raises(InputError, match=r"takes optical flow\. Name a folder to keep it in"):
         make_run(path)
 
 
