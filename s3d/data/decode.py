@@ -50,6 +50,8 @@ __all__ = (
 )  # fmt: skip
 
 MAX_COUNTED_PACKETS = 20_000
+DENSE_SHARE = 0.8
+"""Of the frames up to the last wanted one: from there on looking at packets gains nothing."""
 MAX_MEAN_INTERVAL_SECONDS = 100.0
 
 
@@ -236,12 +238,13 @@ def _gather(
 def _seek_out(
     info: VideoInfo, wanted: npt.NDArray[np.int64], size_px: tuple[int, int] | None
 ) -> Frames | None:
-    """Return frames read by seeking; None where that is not safe or saves nothing."""
+    """Return frames read by seeking and passing over; None where that is not safe or no gain."""
     if info.seek is None or not wanted.size or wanted.max() >= info.frames:
         return None
     rising = np.unique(wanted)
     seeks = plan_seeks(info.seek, rising)
-    if not seeks:
+    is_sparse = len(rising) <= DENSE_SHARE * (rising[-1] + 1)
+    if not seeks and not (info.seek.has_spares and is_sparse):
         return None
     slots, displayed = _slots_of(wanted), (info.height_px, info.width_px)
     out = np.empty((len(wanted), *(size_px or displayed), info.channels), np.uint8)

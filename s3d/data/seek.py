@@ -9,6 +9,7 @@ on pictures whose followers look back past them.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from heapq import heappop, heappush
 from typing import NamedTuple
 
 import numpy as np
@@ -48,6 +49,7 @@ class PacketFacts(NamedTuple):
         size_bytes: Its length.
         is_hidden: It is decoded but not shown: an edit list begins later.
         is_start: Decoding may begin here.
+        is_spare: No other picture is decoded from its picture.
         is_odd: A file that has such a packet is read from the beginning alone.
     """
 
@@ -55,6 +57,7 @@ class PacketFacts(NamedTuple):
     size_bytes: int
     is_hidden: bool
     is_start: bool
+    is_spare: bool
     is_odd: bool
 
 
@@ -66,13 +69,14 @@ def describe_packet(packet: Packet[VideoStream], stream: VideoStream) -> PacketF
         # In AVI, B-frames bear the stamps of the order in which they are stored.
         is_odd = _coding_type(packet) not in (0, 1, 3)
     is_start = packet.is_keyframe and not is_odd and _is_clean(packet, stream)
-    return PacketFacts(packet.pts, packet.size, packet.is_discard, is_start, is_odd)
+    is_spare = _is_spare(packet, stream)
+    return PacketFacts(packet.pts, packet.size, packet.is_discard, is_start, is_spare, is_odd)
 
 
 def find_seek_points(
     container: InputContainer, stream: VideoStream, packets: Sequence[PacketFacts], times: Times
 ) -> SeekPoints | None:
-    """Return where decoding may begin; None if at the start alone, or if stamps cannot be trusted.
+    """Return where decoding may begin; None if nothing can be saved, or stamps be trusted.
 
     Args:
         container: The file.
@@ -89,10 +93,11 @@ def find_seek_points(
     if not begins or stream.time_base is None:
         return None
     starts = stamps[[packet.is_start for packet in packets]]
-    points = SeekPoints(np.searchsorted(order, np.sort(starts)), int(order[0]), stream.time_base)
+    keys, spares = np.searchsorted(order, np.sort(starts)), any(p.is_spare for p in packets)
+    points = SeekPoints(keys, int(order[0]), stream.time_base, spares)
     # Times that are not the stamps (made uniform, ties parted) lead nowhere.
     is_true = (np.diff(order) > 0).all() and np.array_equal(points.stamps(times), order)
-    return points if is_true and len(starts) > 1 else None
+    return points if is_true and (len(keys) > 1 or spares) else None
 
 
 def plan_seeks(points: SeekPoints, wanted: npt.NDArray[np.int64]) -> dict[int, int]:
@@ -131,23 +136,22 @@ def frames_by_seeking(
     """
     # A damaged packet must not pass for a frame: what hides the damage depends on frames before.
     stream.codec_context.options = {"err_detect": "explode"}
-    frames, position = _frames_from(container, stream, None), 0
+    needed = frozenset(stamps[wanted].tolist())
+    frames = _frames_from(container, stream, None, needed)
     for index in wanted.tolist():
         if index in seeks:
-            position = seeks[index]
-            _seek(container, stream, stamps, position)
-            frames = _frames_from(container, stream, int(stamps[position]))
-        for due in range(position, index):
-            _take(frames, int(stamps[due]))
-        position = index + 1
+            _seek(container, stream, stamps, seeks[index])
+            frames = _frames_from(container, stream, int(stamps[seeks[index]]), needed)
         yield index, _take(frames, int(stamps[index]))
 
 
 def _take(frames: Iterator[VideoFrame], stamp: int) -> VideoFrame:
-    frame = next(frames, None)
-    if frame is None or frame.pts != stamp or frame.is_corrupt:
-        raise AstrayError
-    return frame
+    for frame in frames:
+        if frame.pts == stamp:
+            return frame
+        if frame.pts is None or frame.pts > stamp:
+            break
+    raise AstrayError
 
 
 def _seek(
@@ -162,17 +166,41 @@ def _seek(
 
 
 def _frames_from(
-    container: InputContainer, stream: VideoStream, stamp: int | None
+    container: InputContainer, stream: VideoStream, stamp: int | None, needed: frozenset[int]
 ) -> Iterator[VideoFrame]:
-    """Yield frames from the packet of a stamp on; from here on if it is None."""
-    is_begun = stamp is None
+    """Yield frames from the packet of a stamp on; from here on if it is None.
+
+    Packets on which nothing else rests are left out where their frames are not needed. Of all that
+    are decoded, every one must come out, in the order of their stamps.
+    """
+    is_begun, due = stamp is None, list[int]()
     for packet in read_packets(container, stream):
         is_begun = is_begun or packet.pts == stamp
         if not is_begun:
             if not packet.size or (packet.is_keyframe and (packet.pts or 0) > (stamp or 0)):
                 raise AstrayError
             continue
-        yield from decode_packet(packet)
+        if packet.size and packet.pts is not None:
+            if packet.pts not in needed and _is_spare(packet, stream):
+                continue
+            # HEVC leaves out pictures that are stored after where it begins and shown before.
+            if stamp is None or packet.pts >= stamp:
+                heappush(due, packet.pts)
+        for frame in decode_packet(packet):
+            if not due or heappop(due) != frame.pts or frame.is_corrupt:
+                raise AstrayError
+            yield frame
+
+
+def _is_spare(packet: Packet[VideoStream], stream: VideoStream) -> bool:
+    """Return whether no other picture is decoded from this one, as H.264 says of each."""
+    codec = stream.codec_context.name
+    if codec != "h264":
+        return False
+    for unit in _units(bytes(packet), stream.codec_context.extradata or b"", codec):
+        if unit & 31 in _FIRST_SLICES[codec]:
+            return unit >> 5 & 3 == 0
+    return False
 
 
 def _is_clean(packet: Packet[VideoStream], stream: VideoStream) -> bool:

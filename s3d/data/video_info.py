@@ -28,11 +28,13 @@ class SeekPoints:
         keys: Frames in display order, rising; the first is 0.
         first_stamp: The pts of frame 0.
         tick_seconds: What a pts counts.
+        has_spares: Some pictures are there from which no other is decoded.
     """
 
     keys: npt.NDArray[np.int64]
     first_stamp: int
     tick_seconds: Fraction
+    has_spares: bool = False
 
     def stamps(self, times: Times) -> npt.NDArray[np.int64]:
         """Return the pts of frames by their times in seconds."""
@@ -53,7 +55,7 @@ class VideoInfo:
         duration_seconds: From the first frame to the end of the last.
         times_seconds: (frames,) times in display order, from 0, strictly increasing.
         channels: 3 of a video, 2 of its flow.
-        seek: Where decoding may begin; None if only at the start.
+        seek: What may be passed over; None if nothing, or if stamps cannot be trusted.
     """
 
     path: str
