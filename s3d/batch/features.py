@@ -10,7 +10,8 @@ from typing import Any
 
 from s3d.batch.feature_file import ENDING, is_there, write_features
 from s3d.batch.job import Item, Outcome, weights_sha256
-from s3d.data.decode import VideoInfo, probe_video
+from s3d.data.frame_source import open_source
+from s3d.data.video_info import VideoInfo
 from s3d.errors import InputError
 from s3d.infer.features import (
     FeatureRecipe,
@@ -115,6 +116,9 @@ class FeatureTask:
         if is_there(target, self.settings, size):
             return Outcome(item.path, is_old=True)
 
+        device = str(next(self.recognizer.network.parameters()).device)
+        source = open_source(item.path, self.recipe.spec, device)
+
         def write(info: VideoInfo) -> None:
             windows = plan_windows(info, self.recipe.spec, self.recipe.stride)
             values = {
@@ -128,10 +132,10 @@ class FeatureTask:
                 "duration_seconds": info.duration_seconds,
                 **self._describe(),
             }
-            parts = iterate_features(self.recognizer.network, windows, self.recipe)
+            parts = iterate_features(self.recognizer.network, windows, self.recipe, source)
             write_features(target, parts, len(windows.start_seconds), values)
 
-        with_true_length(probe_video(item.path), write)
+        with_true_length(source.info, write)
         return Outcome(item.path)
 
     def _describe(self) -> dict[str, Any]:

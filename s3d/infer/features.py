@@ -13,7 +13,8 @@ import numpy.typing as npt
 import torch
 
 from s3d.clip import ClipSpec
-from s3d.data.decode import Frames, Times, VideoInfo, probe_video
+from s3d.data.decode import Frames, Times, VideoInfo
+from s3d.data.frame_source import FrameSource, open_source
 from s3d.data.loader import normalise
 from s3d.data.paths import AnyPath
 from s3d.errors import InputError
@@ -55,8 +56,6 @@ class FeatureRecipe:
         check_stride(self.stride)
         if self.pool not in POOLS:
             raise InputError(f"unknown pool {self.pool!r}. Known: {', '.join(POOLS)}.")
-        if self.spec.modality != "rgb":
-            raise InputError(f"the model takes {self.spec.modality}, not rgb frames of a video.")
 
     @property
     def stride(self) -> float:
@@ -108,26 +107,28 @@ def compute_features(network: Network, video: AnyPath, recipe: FeatureRecipe) ->
 
     Args:
         network: In eval mode.
-        video: A local file.
+        video: A local file; for a network of flow, a file of flow or a video.
         recipe: Which windows, which block.
 
     Raises:
         InputError: The video cannot be read.
     """
 
+    source = open_source(video, recipe.spec, str(next(network.parameters()).device))
+
     def whole(info: VideoInfo) -> VideoFeatures:
         windows = plan_windows(info, recipe.spec, recipe.stride)
-        parts = np.concatenate(list(iterate_features(network, windows, recipe)))
+        parts = np.concatenate(list(iterate_features(network, windows, recipe, source)))
         return VideoFeatures(
             os.fspath(video), recipe, parts, windows.start_seconds, windows.end_seconds,
             info.frames, info.rate_fps, info.duration_seconds,
         )  # fmt: skip
 
-    return with_true_length(probe_video(video), whole)
+    return with_true_length(source.info, whole)
 
 
 def iterate_features(
-    network: Network, windows: Windows, recipe: FeatureRecipe
+    network: Network, windows: Windows, recipe: FeatureRecipe, source: FrameSource
 ) -> Iterator[Features]:
     """Yield the features of a few windows at a time, in order.
 
@@ -135,6 +136,7 @@ def iterate_features(
         network: In eval mode.
         windows: Where they lie.
         recipe: Which block, and whether it is pooled.
+        source: Of the frames, or of their flow.
 
     Yields:
         (n, C) or (n, C, T, H, W) float32, C-contiguous.
@@ -146,7 +148,7 @@ def iterate_features(
     device = next(network.parameters()).device
     height, width = recipe.spec.size_px
     most = max(1, WINDOWS_AT_ONCE_PIXELS // (recipe.spec.frames * height * width))
-    clips: Iterator[Frames] = read_windows(windows)
+    clips: Iterator[Frames] = read_windows(windows, source)
     while group := list(islice(clips, most)):
         frames = torch.from_numpy(np.stack(group)).to(device)
         with torch.inference_mode():

@@ -20,6 +20,7 @@ import numpy as np
 
 from s3d.clip import ClipSpec
 from s3d.data.decode import Frames, Times, VideoInfo, iterate_frames
+from s3d.data.frame_source import FrameSource
 from s3d.data.sample import TIE_SECONDS, clip_indices, latest_start
 from s3d.data.transform import centre_crop, resized_px
 from s3d.errors import InputError
@@ -91,14 +92,15 @@ def plan_windows(info: VideoInfo, spec: ClipSpec, stride_seconds: float) -> Wind
     return Windows(info, spec, starts, ends)
 
 
-def read_windows(windows: Windows) -> Iterator[Frames]:
+def read_windows(windows: Windows, source: FrameSource | None = None) -> Iterator[Frames]:
     """Yield the frames of each window, centre crop; no more than one window's are kept.
 
     Args:
         windows: Where they lie.
+        source: Gives the frames, or their flow; None reads the file itself.
 
     Yields:
-        (T, H, W, 3) uint8, as `windows.spec` has it.
+        (T, H, W, C) uint8, as `windows.spec` has it.
 
     Raises:
         InputError: The video cannot be read.
@@ -106,7 +108,7 @@ def read_windows(windows: Windows) -> Iterator[Frames]:
     """
     info, spec = windows.info, windows.spec
     size = resized_px(info.height_px, info.width_px, spec)
-    frames = iterate_frames(info.path, size)
+    frames = source.iterate(size) if source else iterate_frames(info.path, size)
     is_wanted = np.zeros(info.frames, np.bool_)
     for start in windows.start_seconds:
         is_wanted[clip_indices(info, spec, start)] = True

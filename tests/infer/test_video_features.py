@@ -8,11 +8,17 @@ import numpy as np
 import pytest
 import torch
 
+from s3d.clip import ClipSpec
 from s3d.data.decode import read_frames
+from s3d.data.flow import FlowRecipe
+from s3d.data.flow_place import FlowPlace
+from s3d.data.flow_videos import take_flow
 from s3d.data.loader import normalise
 from s3d.errors import InputError
 from s3d.infer import features as features_module
 from s3d.infer.recognizer import Recognizer, load
+from s3d.models.model_file import ModelFile
+from s3d.models.network import build
 
 
 @pytest.fixture(scope="module")
@@ -93,9 +99,19 @@ def test_what_cannot_be_used_is_refused(
         recognizer.features(red, **options)  # type: ignore[arg-type]
 
 
-def test_a_model_of_flow_takes_no_rgb(recognizer: Recognizer, red: Path) -> None:
-    from dataclasses import replace
-
-    flow = replace(recognizer.spec, modality="flow", mean=(0.5, 0.5), std=(0.5, 0.5))
-    with pytest.raises(InputError, match="the model takes flow, not rgb frames"):
-        features_module.FeatureRecipe(flow)
+def test_a_model_of_flow_gives_features_of_a_video_or_of_its_flow(
+    red: Path, tmp_path: Path
+) -> None:
+    torch.manual_seed(0)
+    half = (0.5, 0.5)
+    spec = ClipSpec(
+        2, 8.0, (32, 32), (32, 32), mean=half, std=half, modality="flow", flow_side_px=40
+    )
+    network = build("s3d_fast", num_classes=2, width=0.1, channels=2)
+    recognizer = Recognizer(ModelFile(network, ("a", "b"), spec))
+    kept = take_flow([str(red)], FlowPlace(red.parent, tmp_path), FlowRecipe(short_side_px=40))
+    computed, read = (recognizer.features(path) for path in (red, kept.paths[str(red)]))
+    assert computed.video_frames == read.video_frames == 7
+    np.testing.assert_allclose(computed.start_seconds, read.start_seconds, atol=1e-3)
+    assert np.abs(computed.features - read.features).mean() < 0.05 * computed.features.std()
+    assert computed.features.std() > 0
