@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from s3d.batch.job import Item, Outcome
+from s3d.data.find_videos import FLOW_ENDING
 from s3d.data.flow import FlowRecipe
 from s3d.data.flow_folder import FlowJob, FlowWorkers, compute_one
-from s3d.data.flow_place import ENDING
 from s3d.models.device import choose_device
 
 
@@ -51,6 +51,6 @@ class FlowTask:
 
     def __call__(self, item: Item) -> Outcome:
         """Write the flow of one video, unless it is there."""
-        target = Path(self.out, item.place + ENDING)
+        target = Path(self.out, item.place + FLOW_ENDING)
         found = compute_one(FlowJob(item.path, target), self.workers)
         return Outcome(item.path, error=found.error, is_old=not (found.pairs or found.error))

@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from s3d.batch.job import Item
-from s3d.data.datasets.address import parse_address
-from s3d.data.datasets.table import DATASETS
-from s3d.data.flow_folder import videos_below
-from s3d.data.frame_folder import find_frame_folder
-from s3d.data.video_list import VideoList
-from s3d.data.videos import list_videos
+from s3d.data.find_videos import find_root, find_videos
 from s3d.errors import InputError
 from s3d.files import show_path
 
@@ -33,7 +28,7 @@ def list_items(sources: Sequence[str], out: str, keeps_tree: bool) -> list[Item]
     items: dict[str, Item] = {}
     places: dict[str, str] = {}
     for source in sources:
-        for item in _items_of(source, Path(out)):
+        for item in items_below(find_videos(source, Path(out)), str(find_root(source))):
             items.setdefault(item.path, item)
             other = places.setdefault(item.place, item.path)
             if keeps_tree and other != item.path:
@@ -46,31 +41,16 @@ def list_items(sources: Sequence[str], out: str, keeps_tree: bool) -> list[Item]
     return list(items.values())
 
 
-def _items_of(source: str, out: Path) -> Iterator[Item]:
-    address = parse_address(source, DATASETS)
-    if address.name or address.options or source.lower().endswith(".csv"):
-        place = Path(address.place)
-        folder = place if place.is_dir() else place.parent
-        yield from items_of_list(list_videos(source, least_classes=1), str(folder))
-    elif find_frame_folder(source):
-        yield Item(_absolute(source), Path(source).name)
-    else:
-        folder = Path(source) if Path(source).is_dir() else Path(source).parent
-        for path in videos_below(Path(source), out):
-            yield Item(_absolute(str(path)), path.relative_to(folder).as_posix())
-
-
-def items_of_list(listed: VideoList, folder: str) -> list[Item]:
-    """Return the videos of a list, in its order.
+def items_below(paths: Iterable[str], folder: str) -> list[Item]:
+    """Return videos as items.
 
     Args:
-        listed: Its videos.
+        paths: Of the videos.
         folder: Their places are below it; those of videos elsewhere are their names.
     """
     top = _absolute(folder) + os.sep
     items = []
-    for video in listed.videos:
-        path = _absolute(video.path)
+    for path in map(_absolute, paths):
         place = path[len(top) :] if path.startswith(top) else Path(path).name
         items.append(Item(path, place.replace(os.sep, "/")))
     return items

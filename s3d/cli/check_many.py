@@ -25,13 +25,13 @@ def check_many(listed: VideoList, options: argparse.Namespace, threads: int) -> 
         InputError: The folder cannot be used, or Ray cannot be reached.
     """
     from s3d.batch.check import COLUMNS, CheckJob, examinations
-    from s3d.batch.items import items_of_list
+    from s3d.batch.items import items_below
     from s3d.batch.results import as_text
     from s3d.data.doctor import diagnose
     from s3d.data.examine import Examination
 
     begin = time.perf_counter()
-    items = items_of_list(listed, "")
+    items = items_below((video.path for video in listed.videos), "")
     runner, results = choose_runner(CheckJob(), options, threads)
     assert results is not None
     summary = do_batch(items, runner, results, "checking")

@@ -7,7 +7,6 @@ this short; they are spawned, not forked, and never see a container. Threads her
 from __future__ import annotations
 
 import multiprocessing
-import os
 import signal
 import threading
 from collections import deque
@@ -21,18 +20,15 @@ from typing import Any
 
 import numpy as np
 
-from s3d.data.datasets.address import parse_address
-from s3d.data.datasets.table import DATASETS
 from s3d.data.decode import iterate_frames, probe_video
+from s3d.data.find_videos import find_videos
 from s3d.data.flow import FlowRecipe, compute_flow, to_grey
 from s3d.data.flow_file import probe_flow, write_levels
 from s3d.data.flow_levels import Levels, quantise_flow
-from s3d.data.flow_place import ENDING, FlowPlace
-from s3d.data.names import is_hidden, natural_order, reason_to_skip
+from s3d.data.flow_place import FlowPlace
 from s3d.data.paths import show_path
 from s3d.data.transform import resize_short_side
 from s3d.data.video_info import VideoInfo
-from s3d.data.videos import list_videos
 from s3d.errors import InputError
 from s3d.files import make_folder
 
@@ -75,7 +71,7 @@ def plan_flow(sources: Sequence[str], out: Path) -> list[FlowJob]:
     jobs: dict[Path, FlowJob] = {}
     for source in sources:
         place = FlowPlace.of(source, out)
-        for path in _videos_of(source, out):
+        for path in find_videos(source, out):
             target = place.find(path)
             other = jobs.setdefault(target, FlowJob(path, target))
             if other.source != path:
@@ -86,32 +82,6 @@ def plan_flow(sources: Sequence[str], out: Path) -> list[FlowJob]:
     if not jobs:
         raise InputError(f"{', '.join(map(show_path, sources))}: holds no videos. Check the path.")
     return list(jobs.values())
-
-
-def _videos_of(source: str, out: Path) -> Iterator[str]:
-    address = parse_address(source, DATASETS)
-    if address.name or address.options or address.place.lower().endswith(".csv"):
-        yield from (video.path for video in list_videos(source, least_classes=1).videos)
-    else:
-        yield from map(str, videos_below(Path(source), out))
-
-
-def videos_below(source: Path, out: Path) -> Iterator[Path]:
-    """Yield every file that may be a video, in natural order.
-
-    Args:
-        source: A folder, or a file, which is taken as it is.
-        out: A folder that is not looked into.
-    """
-    if not source.is_dir():
-        yield source
-        return
-    for root, folders, files in os.walk(source):
-        seen = [name for name in folders if Path(root, name).absolute() != out.absolute()]
-        folders[:] = sorted((name for name in seen if not is_hidden(name)), key=natural_order)
-        for name in sorted(files, key=natural_order):
-            if not reason_to_skip(name) and not name.endswith(ENDING):
-                yield Path(root, name)
 
 
 class FlowWorkers:

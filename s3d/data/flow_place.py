@@ -6,12 +6,10 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from s3d.data.datasets.address import parse_address
-from s3d.data.datasets.table import DATASETS
+from s3d.data.find_videos import FLOW_ENDING, find_root
 from s3d.data.frame_folder import split_rate
 from s3d.data.paths import AnyPath
 
-ENDING = ".flow.mp4"
 OUTSIDE = "outside"
 """Below it lies the flow of videos that are not in the folder of their list."""
 
@@ -31,8 +29,7 @@ class FlowPlace:
     @classmethod
     def of(cls, source: AnyPath, folder: AnyPath) -> FlowPlace:
         """Return that of a folder of videos, a list of them or a data set."""
-        place = Path(parse_address(os.fspath(source), DATASETS).place)
-        return cls(place if place.is_dir() else place.parent, Path(folder))
+        return cls(find_root(source), Path(folder))
 
     def find(self, video: AnyPath) -> Path:
         """Return where the flow of a video belongs: that of ROOT/a/b.avi is a/b.avi.flow.mp4."""
@@ -41,4 +38,4 @@ class FlowPlace:
         below = Path(os.path.relpath(path, self.root))
         if below.parts[:1] == ("..",):
             below = Path(OUTSIDE, *path.parts[1:])
-        return self.folder / below.with_name(below.name + ENDING)
+        return self.folder / below.with_name(below.name + FLOW_ENDING)

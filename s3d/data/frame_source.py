@@ -18,7 +18,7 @@ from s3d.data.flow_file import resize_levels
 from s3d.data.flow_levels import Levels, quantise_flow
 from s3d.data.paths import AnyPath, show_path
 from s3d.data.transform import resize_short_side
-from s3d.data.video_info import FLOW_CHANNELS, Frames, VideoInfo
+from s3d.data.video_info import FLOW_CHANNELS, Frames, VideoInfo, shorten
 from s3d.errors import InputError
 
 PAIRS_AT_ONCE = 8
@@ -72,18 +72,7 @@ def describe_flow(info: VideoInfo) -> VideoInfo:
         raise InputError(
             f"{show_path(info.path)}: has 1 frame; flow needs at least 2. Leave it out."
         )
-    count = info.frames - 1
-    duration = info.duration_seconds * count / info.frames
-    times = info.times_seconds[:-1]
-    duration = max(duration, float(times[-1]) + 1e-3)
-    return replace(
-        info,
-        frames=count,
-        rate_fps=count / duration,
-        duration_seconds=duration,
-        times_seconds=times,
-        channels=FLOW_CHANNELS,
-    )
+    return replace(shorten(info, info.frames - 1), channels=FLOW_CHANNELS, seek=None)
 
 
 class _FileSource:

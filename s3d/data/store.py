@@ -12,11 +12,10 @@ import json
 import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from s3d.clip import ClipSpec
 from s3d.data.decode import Frames, Indices, VideoInfo, probe_video, read_frames, read_what_decodes
@@ -24,6 +23,7 @@ from s3d.data.frame_folder import split_rate
 from s3d.data.paths import absolute_name
 from s3d.data.shards import find_member
 from s3d.data.transform import resized_px
+from s3d.data.video_info import shorten
 from s3d.data.videos import Video
 from s3d.errors import InputError
 from s3d.files import make_folder, write_json
@@ -133,7 +133,8 @@ class FrameStore:
         for video, count in enumerate(counts):
             self._offsets.append(total)
             total += count * self._frame_bytes(video)
-            self.infos[video] = _shortened(self.infos[video], count)
+            if count:
+                self.infos[video] = shorten(self.infos[video], count)
         if total:
             self._kept = np.memmap(data, np.uint8, "r", shape=(total,))
         return [video for video, count in enumerate(counts) if count == 0]
@@ -200,22 +201,6 @@ def _probe(video: Video) -> VideoInfo | str:
         return probe_video(video.path)
     except InputError as error:
         return str(error)
-
-
-def _shortened(info: VideoInfo, count: int) -> VideoInfo:
-    """Return the description of a video of which only `count` frames decode."""
-    if count in (0, info.frames):
-        return info
-    times: npt.NDArray[np.float64] = info.times_seconds[:count]
-    duration = info.duration_seconds * count / info.frames
-    duration = max(duration, float(times[-1]) + 1e-3)
-    return replace(
-        info,
-        frames=count,
-        rate_fps=count / duration,
-        duration_seconds=duration,
-        times_seconds=times,
-    )
 
 
 def _stamp(path: str) -> tuple[int, int]:

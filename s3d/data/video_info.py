@@ -6,7 +6,7 @@ frames  (T, H, W, 3) uint8 RGB, displayed orientation; of a flow file (T, H, W, 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
 import numpy as np
@@ -67,6 +67,22 @@ class VideoInfo:
     times_seconds: Times = field(repr=False)
     channels: int = RGB_CHANNELS
     seek: SeekPoints | None = field(default=None, repr=False)
+
+
+def shorten(info: VideoInfo, frames: int) -> VideoInfo:
+    """Return the description of a video's first frames, at least one of them."""
+    if frames == info.frames:
+        return info
+    interval = info.duration_seconds - float(info.times_seconds[-1])
+    times = info.times_seconds[:frames]
+    duration = float(times[-1]) + interval
+    return replace(
+        info,
+        frames=frames,
+        rate_fps=frames / duration,
+        duration_seconds=duration,
+        times_seconds=times,
+    )
 
 
 @dataclass(frozen=True, eq=False)

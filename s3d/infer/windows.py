@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
@@ -23,6 +23,7 @@ from s3d.data.decode import Frames, Times, VideoInfo, iterate_frames
 from s3d.data.frame_source import FrameSource
 from s3d.data.sample import TIE_SECONDS, clip_indices, latest_start
 from s3d.data.transform import centre_crop, resized_px
+from s3d.data.video_info import shorten
 from s3d.errors import InputError
 from s3d.files import show_path
 
@@ -141,14 +142,4 @@ def with_true_length(info: VideoInfo, work: Callable[[VideoInfo], Result]) -> Re
         try:
             return work(info)
         except EndsEarlyError as end:
-            info = _shorten(info, end.decoded)
-
-
-def _shorten(info: VideoInfo, frames: int) -> VideoInfo:
-    interval = info.duration_seconds - float(info.times_seconds[-1])
-    times = info.times_seconds[:frames]
-    duration = float(times[-1]) + interval
-    return replace(
-        info, frames=frames, rate_fps=frames / duration, duration_seconds=duration,
-        times_seconds=times,
-    )  # fmt: skip
+            info = shorten(info, end.decoded)

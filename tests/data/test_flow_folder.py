@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from s3d.data import flow_folder
 from s3d.data.decode import read_frames
 from s3d.data.flow import FlowRecipe, compute_flow, to_grey
 from s3d.data.flow_file import probe_flow
@@ -175,7 +174,6 @@ def test_names_with_brackets_are_cleaned_up_too(tmp_path: Path, write_video: Wri
     left.write_bytes(b"half")
     assert [result.error for result in run(video, tmp_path / "out")] == [None]
     assert not left.exists()
-    assert flow_folder.ENDING == ".flow.mp4"
 
 
 def test_lists_and_data_sets_name_videos_too(videos: Path, tmp_path: Path) -> None:
