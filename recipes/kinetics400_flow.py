@@ -26,6 +26,7 @@ RECIPE = Recipe(
         flow="flow",
         flow_method="tvl1",
         flow_side=256,
+        flow_px=20.0,
     ),
     figures=(
         Figure("S3D-G flow", "top-1", 68.0),

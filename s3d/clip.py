@@ -22,6 +22,8 @@ CHANNELS: dict[str, int] = {"rgb": 3, "flow": 2}
 MAX_FRAMES = 4096
 MAX_SIZE_PX = 4096
 LEAST_FLOW_SIDE_PX = 16
+FLOW_BOUND_PX = 20.0
+"""Flow of more px is cut off; it is level 255, and its negative level 0."""
 LATER_FIELDS = ("flow_method", "flow_side_px")
 """Fields that contracts written before they were there may lack."""
 
@@ -106,7 +108,8 @@ class ClipSpec:
     def describe(self) -> str:
         """Return the contract in a few words, for people."""
         height, width = self.size_px
-        flow = f"{self.flow_method} flow of frames of {self.flow_side_px} px"
+        unit_px = 2 * FLOW_BOUND_PX * self.std[0]
+        flow = f"{self.flow_method} flow of frames of {self.flow_side_px} px, {unit_px:.3g} px as 1"
         seen = flow if self.modality == "flow" else self.modality
         return (
             f"{self.frames} frames at {self.rate_fps:g} fps ({self.span_seconds:.2g} s), "

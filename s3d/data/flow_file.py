@@ -23,7 +23,8 @@ from av.video.stream import VideoStream
 
 from s3d.clip import FlowMethod
 from s3d.data.container import open_stream, sane_rate
-from s3d.data.flow_levels import BOUND_PX, Flow, Levels, quantise_flow
+from s3d.clip import FLOW_BOUND_PX
+from s3d.data.flow_levels import Flow, Levels, quantise_flow
 from s3d.data.paths import AnyPath, show_path
 from s3d.data.video_info import FLOW_CHANNELS, Times
 from s3d.errors import InputError
@@ -99,7 +100,7 @@ def write_levels(
     Raises:
         InputError: There is not one frame, or the disk will not take it.
     """
-    note = {"format": FORMAT, "version": VERSION, "bound_px": BOUND_PX, **parameters}
+    note = {"format": FORMAT, "version": VERSION, "bound_px": FLOW_BOUND_PX, **parameters}
     note["source"] = source or {}
     count = 0
 

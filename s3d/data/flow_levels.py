@@ -9,11 +9,12 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from s3d.clip import FLOW_BOUND_PX
+
 Flow = npt.NDArray[np.float32]
 Levels = npt.NDArray[np.uint8]
 
-BOUND_PX = 20.0
-LEVELS_PER_PX = 255 / (2 * BOUND_PX)
+LEVELS_PER_PX = 255 / (2 * FLOW_BOUND_PX)
 
 
 def quantise_flow(flow: Flow) -> Levels:
@@ -21,14 +22,14 @@ def quantise_flow(flow: Flow) -> Levels:
 
     Source: deepmind/kinetics-i3d, "truncated to the range [-20, 20]".
     """
-    scaled = (np.clip(flow, -BOUND_PX, BOUND_PX) + BOUND_PX) * LEVELS_PER_PX
+    scaled = (np.clip(flow, -FLOW_BOUND_PX, FLOW_BOUND_PX) + FLOW_BOUND_PX) * LEVELS_PER_PX
     levels: Levels = np.rint(scaled).astype(np.uint8)
     return levels
 
 
 def dequantise_flow(levels: Levels) -> Flow:
     """Return the flow in px that grey levels stand for, to 0.08 px."""
-    return (levels / np.float32(LEVELS_PER_PX) - np.float32(BOUND_PX)).astype(np.float32)
+    return (levels / np.float32(LEVELS_PER_PX) - np.float32(FLOW_BOUND_PX)).astype(np.float32)
 
 
 def mirror_flow(levels: Levels) -> Levels:

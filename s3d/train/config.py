@@ -59,6 +59,7 @@ class TrainConfig:
         None, "tvl1, the paper's, or dis, faster and less exact", choices=("tvl1", "dis")
     )
     flow_side: int | None = _option(None, "short side in px of the frames that flow is computed on")
+    flow_px: float | None = _option(None, "flow in px that the network sees as 1 (the paper: 20)")
 
     frames: int | None = _option(None, "frames in a clip")
     rate_fps: float | None = _option(None, "frames a second the clip is sampled at")
@@ -141,6 +142,7 @@ _RANGES: tuple[tuple[str, float, float], ...] = (
     ("views", 0, 10_000),
     ("width", 0.01, 8),
     ("flow_side", 16, 4096),
+    ("flow_px", 0.01, 1000),
     ("frames", 1, 4096),
     ("rate_fps", 0.01, 1000),
     ("size", 32, 2048),

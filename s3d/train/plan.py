@@ -220,6 +220,8 @@ def _choose_modality(
         method = _FLOW_METHODS.get(config.flow_method or "", known.flow_method if known else "tvl1")
         side = config.flow_side or (known.flow_side_px if known else _choose_flow_side(infos))
     reasons.append(f"{method} flow of frames whose short side is {side} px (--flow-side)")
+    if spec.modality == "flow":
+        return replace(spec, flow_method=method, flow_side_px=side)
     middle = (0.5,) * FLOW_CHANNELS
     return replace(
         spec, modality="flow", mean=middle, std=middle, flow_method=method, flow_side_px=side

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
+from s3d.clip import FLOW_BOUND_PX
 from s3d.data.decode import VideoInfo, read_frames
 from s3d.data.flow import FlowRecipe
 from s3d.data.flow_place import FlowPlace
-from s3d.data.flow_videos import take_flow
+from s3d.data.flow_videos import measure_flow, take_flow
 from s3d.data.quarantine import leave_out
 from s3d.data.sources import SIGNATURE_FRAMES, Signature, group_by_source, signature
 from s3d.data.store import Opened, Progress, open_videos
@@ -71,6 +72,7 @@ def prepare_run(config: TrainConfig, machine: Machine, stage: Callable[[str], Pr
         train, val, reasons = _take_flow(config, plan, (train, val), machine, stage)
         failures = (*failures, *reasons.items())
         _check_classes(train, listed)
+    plan = _scale_flow(config, plan, init, train)
     plan = _plan_start(config, plan, init, labels, (len(train), len(val)))
     coverage = _describe_coverage(asked, train, val)
     return Run(Path(config.out), config, plan, labels, train, val, failures, tuple(notes), coverage)
@@ -96,6 +98,25 @@ def _take_flow(
             f"{config.max_failed:g} allows; first: {next(iter(taken.reasons.values()))}"
         )
     return taken.swap(train), taken.swap(val), taken.reasons
+
+
+def _scale_flow(
+    config: TrainConfig, plan: Plan, init: InitModel | None, train: Sequence[Video]
+) -> Plan:
+    """Return a plan by which the network sees flow in a unit that fits it.
+
+    Small pictures move by fractions of a px; as shares of 20 px these would vanish beside the
+    epsilon of the first norm.
+    """
+    keeps = init is not None and init.model.spec.modality == "flow"
+    if plan.spec.modality != "flow" or (keeps and config.flow_px is None):
+        return plan
+    unit_px = config.flow_px or measure_flow([video.path for video in train])
+    std = (unit_px / (2 * FLOW_BOUND_PX),) * FLOW_CHANNELS
+    reason = f"{unit_px:g} px of flow seen as 1"
+    reason += " (--flow-px)" if config.flow_px else ": its spread in the data (--flow-px)"
+    spec = replace(plan.spec, std=std)
+    return replace(plan, spec=spec, reasons=(*plan.reasons, reason))
 
 
 def _plan_start(

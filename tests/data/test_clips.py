@@ -11,9 +11,12 @@ import torch
 from s3d.clip import ClipSpec
 from s3d.data.clips import Augmentation, draw_clip, draw_view, read_clip, read_clips
 from s3d.data.decode import Frames, Indices
+from s3d.data.flow import FlowRecipe
+from s3d.data.flow_file import save_flow
+from s3d.data.flow_levels import dequantise_flow
 from s3d.data.loader import ClipLoader
 from s3d.data.store import FrameStore, open_videos
-from s3d.data.videos import list_videos
+from s3d.data.videos import Video, list_videos
 
 SPEC = ClipSpec(4, 8.0, (40, 44), (32, 32))
 AUGMENTATION = Augmentation(0.2, flip=True)
@@ -78,3 +81,19 @@ def test_training_sees_as_many_clips_of_a_video_as_there_are_views(store: FrameS
         for draw, clip in zip(draws, read_clips(store, 0, draws), strict=True)
     }
     assert shown(store, 3) == wanted
+
+
+def test_flow_is_mirrored_with_its_sign_and_keeps_its_values(tmp_path: Path) -> None:
+    half = (0.5, 0.5)
+    spec = ClipSpec(2, 25.0, (36, 36), (32, 32), mean=half, std=half, modality="flow")
+    flow = np.full((4, 36, 36, 2), (5, 3), np.float32)
+    save_flow(tmp_path / "a", flow, np.arange(4) / 25, FlowRecipe().parameters())
+    kept = FrameStore(open_videos([Video(str(tmp_path / "a"), "a")], 1).infos, spec)
+    rng = np.random.default_rng(0)
+    draws = [draw_clip(kept, 0, AUGMENTATION, rng) for _ in range(20)]
+    assert {draw.tone for draw in draws} == {(1.0, 0.0)}  # another brightness is another motion
+    assert len({draw.is_mirrored for draw in draws}) == 2
+    for draw in draws:
+        across, down = dequantise_flow(read_clip(kept, 0, draw)).mean((0, 1, 2))
+        assert across == pytest.approx(-5 if draw.is_mirrored else 5, abs=0.2)
+        assert down == pytest.approx(3, abs=0.2)

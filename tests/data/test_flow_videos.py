@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from s3d.data.flow import FlowRecipe
-from s3d.data.flow_file import probe_flow
+from s3d.data.flow_file import probe_flow, save_flow
 from s3d.data.flow_place import FlowPlace
-from s3d.data.flow_videos import take_flow
+from s3d.data.flow_videos import measure_flow, take_flow
 from s3d.data.videos import Video, list_videos
 from tests.conftest import WriteVideo
 from tests.data.moving import slide
@@ -83,3 +84,14 @@ def test_flow_of_other_settings_is_left_alone(videos: Path, tmp_path: Path) -> N
     taken = take_flow(paths, where, FlowRecipe(short_side_px=48))
     assert "is flow of other settings (short_side_px 32, not 48)" in taken.reasons[paths[0]]
     assert where.find(paths[0]).read_bytes() == before
+
+
+def test_the_spread_of_flow_is_measured(tmp_path: Path) -> None:
+    still, moving = tmp_path / "still.mp4", tmp_path / "moving.mp4"
+    times = np.arange(4) / 25
+    save_flow(still, np.zeros((4, 32, 32, 2), np.float32), times, RECIPE.parameters())
+    flow = np.full((4, 32, 32, 2), (3, -4), np.float32)
+    save_flow(moving, flow, times, RECIPE.parameters())
+    assert measure_flow([str(moving)]) == pytest.approx(np.sqrt((9 + 16) / 2), rel=0.03)
+    assert measure_flow([str(still)]) == 0.1
+    assert measure_flow([str(tmp_path / "none"), str(moving)]) == measure_flow([str(moving)])

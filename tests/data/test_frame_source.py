@@ -77,8 +77,10 @@ def test_flow_of_some_frames_is_that_of_all(video: Path, wanted: list[int]) -> N
 
 
 def test_a_file_that_ends_early_gives_flow_of_what_is_there(
-    video: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, write_video: WriteVideo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    frames = np.stack([slide(2, SIZE, (t * t / 6, 0))[1] for t in range(12)])  # ever faster
+    video = write_video(tmp_path / "v.mp4", frames, 25, options={"crf": "5"})
     source = open_source(video, FLOW)
     whole = every(source, (32, 32))
 
