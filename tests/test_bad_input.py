@@ -39,7 +39,10 @@ def red(colours: Path) -> Path:
         (["x y"], "unknown verb 'x y'. Known: train"),
         (["--verson"], "unknown option '--verson'. Did you mean --version?"),
         (["predict"], "the following arguments are required: VIDEO. See s3d predict --help"),
-        (["predict", "a.mp4", "--modle", "m"], "unknown option '--modle'. Did you mean --model or "),
+        (
+            ["predict", "a.mp4", "--modle", "m"],
+            "unknown option '--modle'. Did you mean --model or ",
+        ),
         (["convert", "a.pth"], "the following arguments are required: --out"),
         (["predict", "-" + "a" * 300, "--model", "m"], "required: VIDEO"),
         (["cost"], "required: network"),

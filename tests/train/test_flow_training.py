@@ -85,6 +85,12 @@ def test_two_streams_are_scored_apart_and_together(
     both = json.loads(capsys.readouterr().out)
     assert set(both["streams"]) == {"rgb", "flow"}
     assert both["streams"]["flow"]["top1"] >= 0.9
+    for name, run in (("rgb", rgb_run), ("flow", flow_run)):
+        words = ["evaluate", str(moving), "--model", str(run / "model.safetensors"), "--json"]
+        assert main([*words, *(kept if name == "flow" else [])]) == 0
+        alone = json.loads(capsys.readouterr().out)
+        for key in ("top1", "mean_class_accuracy", "macs_per_video"):
+            assert both["streams"][name][key] == alone[key]
     costs = [stream["macs_per_video"] for stream in both["streams"].values()]
     assert both["macs_per_video"] == sum(costs)
     assert main(["evaluate", str(moving), *models, *kept]) == 0

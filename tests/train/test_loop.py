@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from s3d.data.videos import list_videos
 from s3d.errors import InputError
 from s3d.evaluate.evaluation import evaluate
 from s3d.infer.recognizer import load
-from s3d.models.model_file import weights_of
+from s3d.models.model_file import load_model, weights_of
 from s3d.train import loop
 from s3d.train.display import Display
 from s3d.train.loop import Trainer
@@ -300,3 +301,18 @@ def test_the_display_shows_bar_and_lines(
     for part in ("training", "loss", "top-1", "opening videos", "decoding", "epoch    2", "model "):
         assert part in shown
     assert "step/s" in shown or "s/step" in shown  # and with it the time left
+
+
+@pytest.mark.parametrize(("keep", "epoch"), [("best", 1), ("last", 3)])
+def test_the_best_or_the_last_weights_are_kept(
+    colours: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keep: str, epoch: int
+) -> None:
+    calls: list[int] = []
+
+    def worsen(*arguments: Any, **options: Any) -> Validation:
+        calls.append(1)
+        return replace(validate(*arguments, **options), top1=1 / len(calls))
+
+    monkeypatch.setattr(loop, "validate", worsen)
+    model = train(tiny_config(colours, tmp_path / "run", keep=keep), quiet=True)
+    assert load_model(model).source == f"s3d train, epoch {epoch}"
