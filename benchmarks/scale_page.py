@@ -60,8 +60,9 @@ def _format_jobs(row: dict[str, Any]) -> list[str]:
     lines = [
         f"Hours and cost on {row['hardware']}, at ${PRICES[unit]:g} an hour and {unit}. "
         f"Measured on {row['units']} {unit}{'' if row['units'] == 1 else 's'}; every other count "
-        "is **extrapolated** as if the rate grew with the number, which flow and labelling come "
-        "near and training does not.",
+        "is **extrapolated** as if the rate grew with the number. Labelling and flow are work on "
+        "videos that need nothing of each other; training must exchange gradients too, which is "
+        "not in these figures.",
         "",
         f"| job | {' | '.join(heads)} |",
         "|---|" + "---|" * len(UNITS),

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from pathlib import Path
 
 from s3d.errors import InputError
 from s3d.files import show_path as show_path
 
 AnyPath = str | os.PathLike[str]
+_KNOWS_EFFECTIVE_IDS = os.access in os.supports_effective_ids
+_NOT_THERE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 
 
 def is_url(path: str) -> bool:
@@ -28,24 +32,36 @@ def check_file(path: AnyPath) -> Path:
     Raises:
         InputError: The path is missing, a folder, a device or a pipe, unreadable or of 0 bytes.
     """
-    shown = show_path(path)
     try:
         absolute = Path(path).absolute()
-        if not absolute.exists():
-            raise InputError(f"{shown}: no such file. Check the path.")
-        if absolute.is_dir():
-            raise InputError(f"{shown}: is a folder; a video file is needed. Name one file in it.")
-        if not absolute.is_file():
-            raise InputError(f"{shown}: is not a regular file. Save the video to a file first.")
-        with absolute.open("rb") as file:
-            if not file.read(1):
-                raise InputError(f"{shown}: is empty (0 bytes). Copy or download it again.")
+        _check_state(absolute, path)
     except PermissionError:
-        raise InputError(f"{shown}: no permission to read it. Change its permissions.") from None
+        raise InputError(
+            f"{show_path(path)}: no permission to read it. Change its permissions."
+        ) from None
     except OSError as error:
-        raise InputError(f"{shown}: cannot be read ({error.strerror}). Check the path.") from None
+        reason = f"cannot be read ({error.strerror}). Check the path."
+        if error.errno in _NOT_THERE:
+            reason = "no such file. Check the path."
+        raise InputError(f"{show_path(path)}: {reason}") from None
     except ValueError as error:
         if isinstance(error, InputError):
             raise
-        raise InputError(f"{shown}: is not a path ({error}). Check the path.") from None
+        raise InputError(f"{show_path(path)}: is not a path ({error}). Check the path.") from None
     return absolute
+
+
+def _check_state(absolute: Path, path: AnyPath) -> None:
+    # One look at the disk: every clip that is read comes through here.
+    state = absolute.stat()
+    if stat.S_ISDIR(state.st_mode):
+        reason = "is a folder; a video file is needed. Name one file in it."
+    elif not stat.S_ISREG(state.st_mode):
+        reason = "is not a regular file. Save the video to a file first."
+    elif not os.access(absolute, os.R_OK, effective_ids=_KNOWS_EFFECTIVE_IDS):
+        reason = "no permission to read it. Change its permissions."
+    elif not state.st_size:
+        reason = "is empty (0 bytes). Copy or download it again."
+    else:
+        return
+    raise InputError(f"{show_path(path)}: {reason}")
