@@ -59,6 +59,8 @@ def within_each_pair(outcome: Evaluation) -> dict[str, float]:
     number = {label: i for i, label in enumerate(outcome.labels)}
     shares = {}
     for first, second in ORDER_PAIRS:
+        if first not in number:
+            continue
         pair = [number[first], number[second]]
         rows = np.isin(outcome.truth, pair)
         scores = outcome.scores[rows][:, pair]
