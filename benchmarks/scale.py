@@ -31,8 +31,8 @@ from benchmarks.train_step import take_step
 from s3d.clip import ClipSpec
 from s3d.data.clips import Augmentation
 from s3d.data.decode import read_frames
-from s3d.data.flow import FlowRecipe, to_grey
-from s3d.data.flow_folder import FlowWorkers
+from s3d.data.flow.compute import FlowRecipe, to_grey
+from s3d.data.flow.folder import FlowWorkers
 from s3d.data.loader import ClipLoader
 from s3d.data.store import FrameStore, open_videos
 from s3d.data.video_list import Video

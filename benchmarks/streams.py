@@ -18,9 +18,9 @@ from typing import Any
 
 from benchmarks.machine import describe_machine
 from benchmarks.order import count_partner, within_each_pair
-from s3d.data.flow import FlowRecipe
-from s3d.data.flow_place import FlowPlace
-from s3d.data.flow_videos import take_flow
+from s3d.data.flow.compute import FlowRecipe
+from s3d.data.flow.place import FlowPlace
+from s3d.data.flow.videos import take_flow
 from s3d.data.synthetic import SampleConfig, write_sample
 from s3d.data.videos import list_videos
 from s3d.evaluate.evaluation import Evaluation, evaluate

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from s3d.cli import main
-from s3d.data.flow_file import probe_flow
+from s3d.data.flow.file import probe_flow
 from tests.tiny import refuse
 
 SMALL = ("--short-side", "32", "--threads", "1")

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from s3d.cli import main
-from s3d.data import shards
+from s3d.data.shards import members as shards
 from s3d.data.videos import list_videos
 from s3d.models.model_file import load_model
 from tests.data.range_server import serve

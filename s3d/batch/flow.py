@@ -9,8 +9,8 @@ from typing import Any
 
 from s3d.batch.job import Item, Outcome
 from s3d.data.find_videos import FLOW_ENDING
-from s3d.data.flow import FlowRecipe
-from s3d.data.flow_folder import FlowJob, FlowWorkers, compute_one
+from s3d.data.flow.compute import FlowRecipe
+from s3d.data.flow.folder import FlowJob, FlowWorkers, compute_one
 from s3d.models.device import choose_device
 
 

@@ -108,7 +108,7 @@ def _score(
     processes: Processes,
 ) -> Evaluation:
     """Score the part of the data that is there to be scored."""
-    from s3d.data.flow_place import FlowPlace
+    from s3d.data.flow.place import FlowPlace
     from s3d.data.quarantine import leave_out
     from s3d.data.videos import list_videos
     from s3d.evaluate.evaluation import evaluate

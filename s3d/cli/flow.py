@@ -48,8 +48,8 @@ def run(options: argparse.Namespace) -> int:
     check_batch_options(options)
     if options.method == "dis" and options.device != "cpu":
         raise InputError("--method dis: computes on the CPU alone. Leave --device out.")
-    from s3d.data.flow import FlowRecipe
-    from s3d.data.flow_folder import FlowWorkers, compute_all, plan_flow
+    from s3d.data.flow.compute import FlowRecipe
+    from s3d.data.flow.folder import FlowWorkers, compute_all, plan_flow
     from s3d.models.device import choose_device
 
     out = Path(options.out)

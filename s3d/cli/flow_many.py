@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from s3d.cli.batch_options import choose_runner, do_batch, print_summary
 
 if TYPE_CHECKING:
-    from s3d.data.flow_folder import FlowJob
+    from s3d.data.flow.folder import FlowJob
 
 
 def flow_many(jobs: Sequence[FlowJob], options: argparse.Namespace) -> int:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from s3d.errors import InputError
 
 if TYPE_CHECKING:
-    from s3d.data.flow_place import FlowPlace
-    from s3d.data.flow_videos import FlowTaken
+    from s3d.data.flow.place import FlowPlace
+    from s3d.data.flow.videos import FlowTaken
     from s3d.infer.recognizer import Recognizer
     from s3d.infer.streams import TwoStreams
 
@@ -100,8 +100,8 @@ def find_flow(
         InputError: The folder holds flow that was computed otherwise, or cannot be written.
     """
     from s3d.cli.terminal import progress_bar
-    from s3d.data.flow import FlowRecipe
-    from s3d.data.flow_videos import take_flow
+    from s3d.data.flow.compute import FlowRecipe
+    from s3d.data.flow.videos import take_flow
     from s3d.infer.streams import TwoStreams
     from s3d.models.device import choose_device
     from s3d.train.plan import count_cores

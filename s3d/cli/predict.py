@@ -78,7 +78,7 @@ def _predict(
     recognizer: Recognizer | TwoStreams, options: argparse.Namespace
 ) -> Iterator[Prediction | InputError]:
     """Yield what is said of each video, its flow taken from --flow where that is given."""
-    from s3d.data.flow_place import FlowPlace
+    from s3d.data.flow.place import FlowPlace
     from s3d.infer.streams import TwoStreams
 
     videos, how = options.videos, (options.protocol, options.reversed)

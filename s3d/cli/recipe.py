@@ -102,7 +102,7 @@ def _train_and_score(recipe: Recipe, config: TrainConfig, quiet: bool) -> int:
 def _score(model: Path, config: TrainConfig, processes: Processes) -> Evaluation:
     """Score the part that the data set's figures are of, under the paper's protocol."""
     from s3d.cli.terminal import progress_bar
-    from s3d.data.flow_place import FlowPlace
+    from s3d.data.flow.place import FlowPlace
     from s3d.data.quarantine import leave_out
     from s3d.data.videos import list_videos
     from s3d.evaluate.evaluation import evaluate

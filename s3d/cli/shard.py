@@ -13,7 +13,7 @@ from s3d.errors import InputError
 from s3d.files import show_path
 
 if TYPE_CHECKING:
-    from s3d.data.shards_write import Packed
+    from s3d.data.shards.write import Packed
 
 MOST_MB = 1_000_000
 
@@ -41,7 +41,7 @@ def run(options: argparse.Namespace) -> int:
     if not 1 <= options.shard_mb <= MOST_MB:
         raise InputError(f"--shard-mb is {options.shard_mb}; it needs 1 to {MOST_MB}.")
     from s3d.data.quarantine import leave_out
-    from s3d.data.shards_write import pack_shards, plan_packing
+    from s3d.data.shards.write import pack_shards, plan_packing
     from s3d.data.videos import list_videos
 
     listed = list_videos(options.data, least_classes=1)

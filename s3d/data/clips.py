@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from s3d.data.decode import Frames, Indices
-from s3d.data.flow_levels import mirror_flow
+from s3d.data.flow.levels import mirror_flow
 from s3d.data.sample import centre_start, clip_indices, random_start
 from s3d.data.store import FrameStore
 from s3d.data.transform import centre_crop, crop_at

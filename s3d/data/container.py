@@ -18,7 +18,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from s3d.data.paths import AnyPath, check_file, show_path
-from s3d.data.shards import find_member
+from s3d.data.shards.members import find_member
 from s3d.errors import InputError
 
 MAX_SIDE_PX = 16384

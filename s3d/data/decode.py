@@ -30,7 +30,7 @@ from s3d.data.container import (
     sane_rate,
     unreadable,
 )
-from s3d.data.flow_file import FlowConverter, is_flow
+from s3d.data.flow.file import FlowConverter, is_flow
 from s3d.data.frame_folder import find_frame_folder
 from s3d.data.paths import AnyPath
 from s3d.data.seek import (

@@ -17,7 +17,7 @@ from av.video.stream import VideoStream
 
 from s3d.data.container import NoVideoError, open_stream, quarter_turns
 from s3d.data.frame_folder import FrameFolder, find_frame_folder, read_picture
-from s3d.data.shards import content_size
+from s3d.data.shards.members import content_size
 from s3d.data.sources import SIGNATURE_FRAMES, Signature, signature
 from s3d.data.video_info import Frames
 from s3d.errors import InputError

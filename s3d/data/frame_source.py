@@ -13,9 +13,9 @@ from av.video.reformatter import VideoReformatter
 
 from s3d.clip import ClipSpec
 from s3d.data.decode import iterate_frames, probe_video, read_frames, read_what_decodes
-from s3d.data.flow import FlowRecipe, compute_flow, to_grey
-from s3d.data.flow_file import resize_levels
-from s3d.data.flow_levels import Levels, quantise_flow
+from s3d.data.flow.compute import FlowRecipe, compute_flow, to_grey
+from s3d.data.flow.file import resize_levels
+from s3d.data.flow.levels import Levels, quantise_flow
 from s3d.data.paths import AnyPath, show_path
 from s3d.data.transform import resize_short_side
 from s3d.data.video_info import FLOW_CHANNELS, Frames, VideoInfo, shorten

@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from s3d.data.decode import Frames
-from s3d.data.shards import content_size, read_content
+from s3d.data.shards.members import content_size, read_content
 from s3d.data.videos import Video
 from s3d.errors import InputError
 

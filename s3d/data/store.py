@@ -21,7 +21,7 @@ from s3d.clip import ClipSpec
 from s3d.data.decode import Frames, Indices, VideoInfo, probe_video, read_frames, read_what_decodes
 from s3d.data.frame_folder import split_rate
 from s3d.data.paths import absolute_name
-from s3d.data.shards import find_member
+from s3d.data.shards.members import find_member
 from s3d.data.transform import resized_px
 from s3d.data.video_info import shorten
 from s3d.data.videos import Video

@@ -17,7 +17,7 @@ from s3d.data.datasets.table import DATASETS, list_dataset
 from s3d.data.frame_folder import split_rate
 from s3d.data.names import is_hidden, natural_order, on_one_line, plain_name, reason_to_skip
 from s3d.data.paths import AnyPath, show_path
-from s3d.data.shards import split_member
+from s3d.data.shards.members import split_member
 from s3d.data.video_list import SPLITS, Skipped, Video, VideoList
 from s3d.errors import InputError
 

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from s3d.clip import ClipSpec
 from s3d.data.decode import Frames, VideoInfo
-from s3d.data.flow_levels import play_flow_backwards
+from s3d.data.flow.levels import play_flow_backwards
 from s3d.data.frame_source import FrameSource, open_source
 from s3d.data.paths import AnyPath
 from s3d.data.sample import all_indices, clip_indices, spread_starts

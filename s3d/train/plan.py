@@ -11,7 +11,7 @@ from typing import Any, get_args
 import numpy as np
 
 from s3d.clip import LEAST_FLOW_SIDE_PX, ClipSpec, FlowMethod, Resize
-from s3d.data.flow_file import read_origin
+from s3d.data.flow.file import read_origin
 from s3d.data.video_info import FLOW_CHANNELS, VideoInfo
 from s3d.errors import InputError
 from s3d.files import show_path

@@ -12,9 +12,9 @@ import numpy as np
 
 from s3d.clip import FLOW_BOUND_PX
 from s3d.data.decode import VideoInfo, read_frames
-from s3d.data.flow import FlowRecipe
-from s3d.data.flow_place import FlowPlace
-from s3d.data.flow_videos import measure_flow, take_flow
+from s3d.data.flow.compute import FlowRecipe
+from s3d.data.flow.place import FlowPlace
+from s3d.data.flow.videos import measure_flow, take_flow
 from s3d.data.quarantine import leave_out
 from s3d.data.sources import SIGNATURE_FRAMES, Signature, group_by_source, signature
 from s3d.data.store import Opened, Progress, open_videos

@@ -12,7 +12,7 @@ import torch
 
 from s3d.data.clips import read_centre
 from s3d.data.decode import Frames, VideoInfo
-from s3d.data.flow_levels import paint_flow
+from s3d.data.flow.levels import paint_flow
 from s3d.data.store import FrameStore, Progress, open_videos
 from s3d.data.video_info import FLOW_CHANNELS
 from s3d.data.videos import Video

@@ -8,7 +8,7 @@ import tarfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from s3d.data.shards_write import Packed, pack_shards, plan_packing
+from s3d.data.shards.write import Packed, pack_shards, plan_packing
 from s3d.data.videos import list_videos
 
 

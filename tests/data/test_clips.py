@@ -11,9 +11,9 @@ import torch
 from s3d.clip import ClipSpec
 from s3d.data.clips import Augmentation, draw_clip, draw_view, read_clip, read_clips
 from s3d.data.decode import Frames, Indices
-from s3d.data.flow import FlowRecipe
-from s3d.data.flow_file import save_flow
-from s3d.data.flow_levels import dequantise_flow
+from s3d.data.flow.compute import FlowRecipe
+from s3d.data.flow.file import save_flow
+from s3d.data.flow.levels import dequantise_flow
 from s3d.data.loader import ClipLoader
 from s3d.data.store import FrameStore, open_videos
 from s3d.data.videos import Video, list_videos

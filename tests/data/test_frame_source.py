@@ -10,8 +10,8 @@ import pytest
 from s3d.clip import ClipSpec
 from s3d.data import frame_source
 from s3d.data.decode import read_frames, read_what_decodes
-from s3d.data.flow import FlowRecipe
-from s3d.data.flow_folder import FlowJob, FlowWorkers, compute_all
+from s3d.data.flow.compute import FlowRecipe
+from s3d.data.flow.folder import FlowJob, FlowWorkers, compute_all
 from s3d.data.frame_source import FrameSource, open_source
 from s3d.errors import InputError
 from tests.conftest import WriteVideo

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from s3d.clip import ClipSpec
-from s3d.data.flow_levels import mirror_flow, paint_flow, play_flow_backwards, quantise_flow
+from s3d.data.flow.levels import mirror_flow, paint_flow, play_flow_backwards, quantise_flow
 from s3d.errors import InputError
 from s3d.infer.recognizer import Prediction, Recognizer
 from s3d.infer.streams import TwoStreams, fuse_scores

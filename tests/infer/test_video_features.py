@@ -10,9 +10,9 @@ import torch
 
 from s3d.clip import ClipSpec
 from s3d.data.decode import read_frames
-from s3d.data.flow import FlowRecipe
-from s3d.data.flow_place import FlowPlace
-from s3d.data.flow_videos import take_flow
+from s3d.data.flow.compute import FlowRecipe
+from s3d.data.flow.place import FlowPlace
+from s3d.data.flow.videos import take_flow
 from s3d.data.loader import normalise
 from s3d.errors import InputError
 from s3d.infer import features as features_module

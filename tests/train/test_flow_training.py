@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from s3d.cli import main
-from s3d.data.flow_file import probe_flow
+from s3d.data.flow.file import probe_flow
 from s3d.errors import InputError
 from s3d.infer.recognizer import load
 from s3d.models.model_file import load_model

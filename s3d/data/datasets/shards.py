@@ -13,8 +13,8 @@ from s3d.data.datasets.address import Address
 from s3d.data.datasets.lists import Found
 from s3d.data.names import is_hidden, natural_order
 from s3d.data.paths import is_url, show_path
-from s3d.data.shards import join_place, load_index, load_shard
-from s3d.data.shards_index import INDEX, Index, Row, Shard
+from s3d.data.shards.index import INDEX, Index, Row, Shard
+from s3d.data.shards.members import join_place, load_index, load_shard
 from s3d.data.video_list import Skipped, Video
 from s3d.errors import InputError
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from s3d.data.shards_tar import Entry, TarReader, TarWriter, header_fits
+from s3d.data.shards.tar import Entry, TarReader, TarWriter, header_fits
 from s3d.errors import InputError
 from tests.data.packing import write_tar
 

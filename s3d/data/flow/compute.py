@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from s3d.data.flow_levels import Flow, Levels
-from s3d.data.tvl1 import TvL1, estimate_tvl1
+from s3d.data.flow.levels import Flow, Levels
+from s3d.data.flow.tvl1 import TvL1, estimate_tvl1
 from s3d.data.video_info import Frames
 from s3d.errors import InputError
 

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from s3d.data import tvl1
-from s3d.data.tvl1 import TvL1, estimate_tvl1, median_3x3, pyramid_sizes, solve
+from s3d.data.flow import tvl1
+from s3d.data.flow.tvl1 import TvL1, estimate_tvl1, median_3x3, pyramid_sizes, solve
 from s3d.errors import InputError
 from tests.data.moving import error_px, move
 

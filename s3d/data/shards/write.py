@@ -17,9 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from s3d.data.frame_folder import find_frame_folder, split_rate
-from s3d.data.picture_film import film_pictures
-from s3d.data.shards import content_size, find_member, read_content
-from s3d.data.shards_index import (
+from s3d.data.shards.index import (
     INDEX,
     MOST_INDEX_BYTES,
     VERSION,
@@ -29,7 +27,9 @@ from s3d.data.shards_index import (
     parse_index,
     parse_shard,
 )
-from s3d.data.shards_tar import BLOCK_BYTES, MOST_PLAIN_BYTES, TarWriter
+from s3d.data.shards.members import content_size, find_member, read_content
+from s3d.data.shards.picture_film import film_pictures
+from s3d.data.shards.tar import BLOCK_BYTES, MOST_PLAIN_BYTES, TarWriter
 from s3d.data.store import open_videos
 from s3d.data.video_list import NO_VIDEO, Video, VideoList
 from s3d.errors import InputError

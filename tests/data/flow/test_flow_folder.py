@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from s3d.data.decode import read_frames
-from s3d.data.flow import FlowRecipe, compute_flow, to_grey
-from s3d.data.flow_file import probe_flow
-from s3d.data.flow_folder import FlowResult, FlowWorkers, compute_all, plan_flow
-from s3d.data.flow_levels import quantise_flow
+from s3d.data.flow.compute import FlowRecipe, compute_flow, to_grey
+from s3d.data.flow.file import probe_flow
+from s3d.data.flow.folder import FlowResult, FlowWorkers, compute_all, plan_flow
+from s3d.data.flow.levels import quantise_flow
 from s3d.errors import InputError
 from tests.conftest import WriteVideo
 from tests.data.moving import slide

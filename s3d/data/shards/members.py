@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from s3d.data.paths import AnyPath, absolute_name, check_file, is_url, show_path
-from s3d.data.shards_index import (
+from s3d.data.shards.index import (
     INDEX,
     MOST_INDEX_BYTES,
     Index,
@@ -28,8 +28,8 @@ from s3d.data.shards_index import (
     parse_index,
     parse_shard,
 )
-from s3d.data.shards_tar import BLOCK_BYTES, header_fits
-from s3d.data.shards_web import fetch_whole, read_range, refusal
+from s3d.data.shards.tar import BLOCK_BYTES, header_fits
+from s3d.data.shards.web import fetch_whole, read_range, refusal
 from s3d.errors import InputError
 from s3d.files import cache_folder, make_folder, write_json
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from s3d.data.flow import FlowRecipe
-from s3d.data.flow_file import probe_flow, save_flow
-from s3d.data.flow_place import FlowPlace
-from s3d.data.flow_videos import measure_flow, take_flow
+from s3d.data.flow.compute import FlowRecipe
+from s3d.data.flow.file import probe_flow, save_flow
+from s3d.data.flow.place import FlowPlace
+from s3d.data.flow.videos import measure_flow, take_flow
 from s3d.data.videos import Video, list_videos
 from tests.conftest import WriteVideo
 from tests.data.moving import slide

@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from s3d.data.decode import probe_video, read_frames
-from s3d.data.flow import FlowRecipe
-from s3d.data.flow_folder import FlowJob, FlowWorkers, compute_all
-from s3d.data.flow_levels import dequantise_flow
-from s3d.data.flow_place import FlowPlace
+from s3d.data.flow.compute import FlowRecipe
+from s3d.data.flow.folder import FlowJob, FlowWorkers, compute_all
+from s3d.data.flow.levels import dequantise_flow
+from s3d.data.flow.place import FlowPlace
 from s3d.data.store import Progress
 from s3d.data.video_list import Video, VideoList
 from s3d.errors import InputError

@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from s3d.data import shards, shards_web
 from s3d.data.decode import iterate_frames, probe_video
 from s3d.data.quarantine import leave_out, write_quarantine
+from s3d.data.shards import members as shards
+from s3d.data.shards import web as shards_web
 from s3d.data.store import FrameStore, open_videos
 from s3d.data.videos import list_videos
 from s3d.errors import InputError

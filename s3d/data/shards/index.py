@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from s3d.data.names import reason_to_skip
-from s3d.data.shards_tar import (
+from s3d.data.shards.tar import (
     BLOCK_BYTES,
     MOST_EXTRA_BYTES,
     Entry,

@@ -235,7 +235,7 @@ def test_a_shard_that_was_lost_is_written_again(colours: Path, tmp_path: Path) -
 def test_a_file_that_grows_while_it_is_read_spoils_nothing_else(
     colours: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from s3d.data import shards_write
+    from s3d.data.shards import write as shards_write
 
     def read(path: str) -> list[bytes]:
         content = Path(path).read_bytes()
@@ -255,7 +255,7 @@ KILLS = """
 import sys
 from tests.killer import run
 words = ["shard", sys.argv[1], "--shard-mb=1", "--threads=1", "--out"]
-from s3d.data import shards_write
+from s3d.data.shards import write as shards_write
 deal = shards_write._deal
 shards_write._deal = lambda sizes, shard_bytes, seed: deal(sizes, 18_000, seed)
 assert run([*words, sys.argv[2] + "/whole"]) == 0

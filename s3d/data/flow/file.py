@@ -23,7 +23,7 @@ from av.video.stream import VideoStream
 
 from s3d.clip import FLOW_BOUND_PX, FlowMethod
 from s3d.data.container import open_stream, sane_rate
-from s3d.data.flow_levels import Flow, Levels, quantise_flow
+from s3d.data.flow.levels import Flow, Levels, quantise_flow
 from s3d.data.paths import AnyPath, show_path
 from s3d.data.video_info import FLOW_CHANNELS, Times
 from s3d.errors import InputError

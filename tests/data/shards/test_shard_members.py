@@ -14,12 +14,12 @@ import numpy as np
 import pytest
 
 from s3d.clip import ClipSpec
-from s3d.data import shards
 from s3d.data.decode import probe_video, read_frames
 from s3d.data.examine import examine
 from s3d.data.quarantine import leave_out, write_quarantine
-from s3d.data.shards import content_size, find_member, read_content, split_member
-from s3d.data.shards_index import index_tar
+from s3d.data.shards import members as shards
+from s3d.data.shards.index import index_tar
+from s3d.data.shards.members import content_size, find_member, read_content, split_member
 from s3d.data.sources import content_keys
 from s3d.data.store import FrameStore
 from s3d.data.videos import list_videos

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from s3d.data.decode import iterate_frames, probe_video, read_frames
-from s3d.data.flow import FlowRecipe
-from s3d.data.flow_file import probe_flow, save_flow, write_levels
-from s3d.data.flow_levels import dequantise_flow, quantise_flow
+from s3d.data.flow.compute import FlowRecipe
+from s3d.data.flow.file import probe_flow, save_flow, write_levels
+from s3d.data.flow.levels import dequantise_flow, quantise_flow
 from s3d.errors import InputError
 from tests.conftest import WriteVideo
 
@@ -106,7 +106,7 @@ def test_other_videos_and_formats_are_refused(
     write_video(tmp_path / "v.mp4", np.zeros((3, 32, 32, 3), np.uint8))
     with pytest.raises(InputError, match=r"v\.mp4: is no flow file. Make one with s3d flow"):
         probe_flow(tmp_path / "v.mp4")
-    monkeypatch.setattr("s3d.data.flow_file.VERSION", 2)
+    monkeypatch.setattr("s3d.data.flow.file.VERSION", 2)
     save_flow(tmp_path / "a", make_flow(2, 32, 48), times(2), PARAMETERS)
     monkeypatch.undo()
     with pytest.raises(InputError, match="is of flow format 2; 1 is known"):

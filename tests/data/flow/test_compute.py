@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from s3d.data.flow import FlowRecipe, compute_flow, to_grey
-from s3d.data.flow_levels import dequantise_flow, quantise_flow
+from s3d.data.flow.compute import FlowRecipe, compute_flow, to_grey
+from s3d.data.flow.levels import dequantise_flow, quantise_flow
 from s3d.errors import InputError
 from tests.data.moving import error_px, move, slide
 

@@ -22,10 +22,10 @@ import numpy as np
 
 from s3d.data.decode import iterate_frames, probe_video
 from s3d.data.find_videos import find_videos
-from s3d.data.flow import FlowRecipe, compute_flow, to_grey
-from s3d.data.flow_file import probe_flow, write_levels
-from s3d.data.flow_levels import Levels, quantise_flow
-from s3d.data.flow_place import FlowPlace
+from s3d.data.flow.compute import FlowRecipe, compute_flow, to_grey
+from s3d.data.flow.file import probe_flow, write_levels
+from s3d.data.flow.levels import Levels, quantise_flow
+from s3d.data.flow.place import FlowPlace
 from s3d.data.paths import show_path
 from s3d.data.transform import resize_short_side
 from s3d.data.video_info import VideoInfo

@@ -1,0 +1,1 @@
+"""Optical flow: computed, kept in files, found again."""

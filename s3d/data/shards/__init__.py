@@ -1,0 +1,1 @@
+"""Videos in tar files: each a range of bytes, here or on a web server."""
