@@ -14,6 +14,7 @@ import argparse
 import json
 import os
 import statistics
+import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -35,6 +36,7 @@ from benchmarks.known_motion import MARGIN_PX, MOTIONS, end_point_error, random_
 from benchmarks.machine import describe_machine
 from s3d.data.decode import read_frames
 from s3d.data.flow.compute import FlowRecipe, compute_flow, to_grey
+from s3d.data.flow.file import save_flow
 from s3d.data.flow.folder import FlowWorkers
 from s3d.data.flow.tvl1 import TvL1
 
@@ -210,6 +212,27 @@ def measure_published(step: int) -> dict[str, list[float]]:
     return found
 
 
+def measure_reading(rounds: int, pairs: int = 48) -> dict[str, Any]:
+    """Return milliseconds to read frames of videos, and to read their flow from its files."""
+    folder, ways = SHARED / "videos" / "clips", {"video": list[float](), "flow": list[float]()}
+    with tempfile.TemporaryDirectory() as work:
+        for number, (name, _) in enumerate(list(CLIPS.items())[:3]):
+            video, kept = folder / name, Path(work, f"{number}.flow.mp4")
+            frames = to_grey(read_frames(video, range(pairs + 1), SIZE_PX))
+            times = np.arange(pairs) / 25
+            save_flow(kept, compute_flow(frames, "dis"), times, FlowRecipe("dis").parameters())
+            for _ in range(rounds):
+                for way, path in (("video", video), ("flow", kept)):
+                    read = partial(read_frames, path, range(pairs), SIZE_PX)
+                    ways[way].append(1e3 * _time(read) / pairs)
+    ratios = [a / b for a, b in zip(ways["video"], ways["flow"], strict=True)]
+    return {
+        "ms_a_frame": {way: round(statistics.median(times), 3) for way, times in ways.items()},
+        "ratio_median": round(statistics.median(ratios), 2),
+        "ratio_range": [round(min(ratios), 2), round(max(ratios), 2)],
+    }
+
+
 def _read_gif(path: Path) -> Grey:
     with av.open(str(path)) as container:
         return np.stack([frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)])
@@ -225,8 +248,14 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=4, help="of each clip")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--reading", action="store_true", help="measure that alone")
     args = parser.parse_args()
-
+    path = Path(__file__).parent / "results" / "flow.json"
+    if args.reading:
+        kept = {**json.loads(path.read_text()), "reading": measure_reading(5 * args.rounds)}
+        print(json.dumps(kept["reading"], indent=1))
+        path.write_text(json.dumps(kept, indent=1) + "\n")
+        return
     clips = read_clips(args.pairs)
     speed = measure_speed(clips, args.rounds, args.threads)
     torch.set_num_threads(1)
@@ -239,12 +268,12 @@ def main() -> None:
         "end_point_error_px": measure_known_motion(clips),
         "real_pairs": measure_real_pairs(clips),
         "correlation_with_published": measure_published(step=2),
+        "reading": measure_reading(5 * args.rounds),
         "load_average": [round(load, 1) for load in os.getloadavg()],
         **describe_machine(),
         "threads": str(args.threads),
     }
     print(json.dumps(record, indent=1))
-    path = Path(__file__).parent / "results" / "flow.json"
     path.write_text(json.dumps(record, indent=1) + "\n")
 
 
