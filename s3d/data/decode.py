@@ -40,6 +40,7 @@ from s3d.data.seek import (
     find_seek_points,
     frames_by_seeking,
     plan_seeks,
+    spare_stamps,
 )
 from s3d.data.video_info import RGB_CHANNELS, Frames, Indices, Reading, Times, VideoInfo
 from s3d.errors import InputError
@@ -244,17 +245,20 @@ def _seek_out(
     rising = np.unique(wanted)
     seeks = plan_seeks(info.seek, rising)
     is_sparse = len(rising) <= DENSE_SHARE * (rising[-1] + 1)
-    if not seeks and not (info.seek.has_spares and is_sparse):
+    if not seeks and not (is_sparse and info.seek.is_spare.any()):
         return None
     slots, displayed = _slots_of(wanted), (info.height_px, info.width_px)
     out = np.empty((len(wanted), *(size_px or displayed), info.channels), np.uint8)
     stamps = info.seek.stamps(info.times_seconds)
+    passed, stored = spare_stamps(info.seek, stamps, rising), (0, 0)
     try:
         with open_stream(info.path) as (container, stream):
             convert = _make_converter(container, stream, size_px, info.path)
-            for index, frame in frames_by_seeking(container, stream, stamps, seeks, rising):
-                if convert.measure(frame) != displayed:
-                    return None
+            for index, frame in frames_by_seeking(container, stream, stamps, passed, seeks, rising):
+                if stored != (frame.height, frame.width):
+                    stored = frame.height, frame.width
+                    if convert.measure(frame) != displayed:
+                        return None
                 _put(out, slots[index], convert(frame))
     except (AstrayError, InputError):
         return None  # Reading from the start gives what there is, or says what is wrong.

@@ -93,11 +93,12 @@ def find_seek_points(
     if not begins or stream.time_base is None:
         return None
     starts = stamps[[packet.is_start for packet in packets]]
-    keys, spares = np.searchsorted(order, np.sort(starts)), any(p.is_spare for p in packets)
+    keys = np.searchsorted(order, np.sort(starts))
+    spares = np.array([packet.is_spare for packet in packets], np.bool_)[np.argsort(stamps)]
     points = SeekPoints(keys, int(order[0]), stream.time_base, spares)
     # Times that are not the stamps (made uniform, ties parted) lead nowhere.
     is_true = (np.diff(order) > 0).all() and np.array_equal(points.stamps(times), order)
-    return points if is_true and (len(keys) > 1 or spares) else None
+    return points if is_true and (len(keys) > 1 or spares.any()) else None
 
 
 def plan_seeks(points: SeekPoints, wanted: npt.NDArray[np.int64]) -> dict[int, int]:
@@ -115,10 +116,26 @@ def plan_seeks(points: SeekPoints, wanted: npt.NDArray[np.int64]) -> dict[int, i
     return dict(zip(wanted[worth].tolist(), keys[worth].tolist(), strict=True))
 
 
+def spare_stamps(
+    points: SeekPoints, stamps: npt.NDArray[np.int64], wanted: npt.NDArray[np.int64]
+) -> frozenset[int]:
+    """Return the stamps of pictures that are not wanted, and that no other picture needs.
+
+    Args:
+        points: Says which they are.
+        stamps: (frames,) in display order; fewer than `points` knows where a file is cut short.
+        wanted: Frames, rising.
+    """
+    is_spare = points.is_spare[: len(stamps)].copy()
+    is_spare[wanted] = False
+    return frozenset(stamps[is_spare].tolist())
+
+
 def frames_by_seeking(
     container: InputContainer,
     stream: VideoStream,
     stamps: npt.NDArray[np.int64],
+    passed: frozenset[int],
     seeks: dict[int, int],
     wanted: npt.NDArray[np.int64],
 ) -> Iterator[tuple[int, VideoFrame]]:
@@ -128,6 +145,7 @@ def frames_by_seeking(
         container: Just opened.
         stream: Its video.
         stamps: (frames,) in display order.
+        passed: Those of pictures that need not be decoded: from `spare_stamps`.
         seeks: From `plan_seeks`.
         wanted: Frames, rising.
 
@@ -136,12 +154,11 @@ def frames_by_seeking(
     """
     # A damaged packet must not pass for a frame: what hides the damage depends on frames before.
     stream.codec_context.options = {"err_detect": "explode"}
-    needed = frozenset(stamps[wanted].tolist())
-    frames = _frames_from(container, stream, None, needed)
+    frames = _frames_from(container, stream, None, passed)
     for index in wanted.tolist():
         if index in seeks:
             _seek(container, stream, stamps, seeks[index])
-            frames = _frames_from(container, stream, int(stamps[seeks[index]]), needed)
+            frames = _frames_from(container, stream, int(stamps[seeks[index]]), passed)
         yield index, _take(frames, int(stamps[index]))
 
 
@@ -166,12 +183,12 @@ def _seek(
 
 
 def _frames_from(
-    container: InputContainer, stream: VideoStream, stamp: int | None, needed: frozenset[int]
+    container: InputContainer, stream: VideoStream, stamp: int | None, passed: frozenset[int]
 ) -> Iterator[VideoFrame]:
     """Yield frames from the packet of a stamp on; from here on if it is None.
 
-    Packets on which nothing else rests are left out where their frames are not needed. Of all that
-    are decoded, every one must come out, in the order of their stamps.
+    Of all packets but those that are passed over, every frame must come out, in the order of their
+    stamps.
     """
     is_begun, due = stamp is None, list[int]()
     for packet in read_packets(container, stream):
@@ -181,7 +198,7 @@ def _frames_from(
                 raise AstrayError
             continue
         if packet.size and packet.pts is not None:
-            if packet.pts not in needed and _is_spare(packet, stream):
+            if packet.pts in passed:
                 continue
             # HEVC leaves out pictures that are stored after where it begins and shown before.
             if stamp is None or packet.pts >= stamp:

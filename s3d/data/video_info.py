@@ -28,13 +28,13 @@ class SeekPoints:
         keys: Frames in display order, rising; the first is 0.
         first_stamp: The pts of frame 0.
         tick_seconds: What a pts counts.
-        has_spares: Some pictures are there from which no other is decoded.
+        is_spare: (frames,) whether no other picture is decoded from it, in display order.
     """
 
     keys: npt.NDArray[np.int64]
     first_stamp: int
     tick_seconds: Fraction
-    has_spares: bool = False
+    is_spare: npt.NDArray[np.bool_]
 
     def stamps(self, times: Times) -> npt.NDArray[np.int64]:
         """Return the pts of frames by their times in seconds."""

@@ -166,14 +166,14 @@ def test_pictures_that_no_other_needs_are_passed_over(
     options = {"g": "250", "bf": "3", "sc_threshold": "0"}
     path = write_video(tmp_path / "a.mp4", moving(), 25, options=options)
     info, wanted = probe_video(path), np.arange(0, 90, 6)
-    assert info.seek is not None and info.seek.has_spares and info.seek.keys.tolist() == [0]
+    assert info.seek is not None and info.seek.is_spare.any() and info.seek.keys.tolist() == [0]
     every = read_frames(path, wanted, SIZE)
     seen = count_packets(monkeypatch)
     assert np.array_equal(read_frames(info, wanted, SIZE), every)
     assert len(seen) < 70
     plain = write_video(tmp_path / "b.mp4", moving(), 25, options={"g": "250", "bf": "0"})
     found = probe_video(plain).seek
-    assert found is None or not found.has_spares
+    assert found is None or not found.is_spare.any()
 
 
 def test_the_store_and_the_protocols_seek(
