@@ -97,7 +97,7 @@ class FlowWorkers:
             raise InputError(f"threads is {threads}; at least 1 is needed.")
         self.recipe, self.threads, self.device = recipe, threads, device
         self.pairs_a_task = PAIRS_A_TASK["cuda" if device.startswith("cuda") else "cpu"]
-        self.stopped = threading.Event()
+        self.stopped, self.starting, self.is_started = threading.Event(), threading.Lock(), False
         # Bounds what is decoded and not yet encoded, over all videos.
         self.slots = threading.Semaphore(3 * threads)
         self.executor: Executor
@@ -142,10 +142,23 @@ class FlowWorkers:
 
     def _submit(self, task: Levels) -> Future[Levels]:
         try:
+            self._start()
             return self.executor.submit(_compute_levels, task, self.recipe, self.device)
         except (BrokenProcessPool, RuntimeError) as error:
             self.slots.release()
             raise _Stopped from error
+
+    def _start(self) -> None:
+        """Start all processes at once.
+
+        Left to itself the executor starts one more when a task comes, and where another is killed
+        at that moment it waits for the new one for ever (CPython 3.11).
+        """
+        with self.starting:
+            if not self.is_started and isinstance(self.executor, ProcessPoolExecutor):
+                for _ in range(self.threads):
+                    self.executor.submit(int)
+            self.is_started = True
 
     def _take(self, pending: deque[Future[Levels]]) -> Levels:
         if self.stopped.is_set():
