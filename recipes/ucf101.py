@@ -9,38 +9,21 @@ s3d evaluate ucf101:DIR --splits 1,2,3 --models run_{}/model.safetensors --proto
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
 
 from s3d.cli.recipe import run_recipe
-from s3d.train.recipe import PAPER, Figure, Recipe
+from s3d.train.recipe import FINE_TUNING, FINE_TUNING_NOTES, Figure, Recipe
 
 RECIPE = Recipe(
     title="UCF-101, RGB, from Kinetics",
     dataset="ucf101",
     data="UCF-101, its official lists: splits of 9,537, 9,586 and 9,624 videos to train",
     hardware="8 GPUs, 6 clips each",
-    config=replace(
-        PAPER,
-        frames=None,
-        rate_fps=None,
-        size=None,
-        resize=None,
-        steps=8_000,
-        batch=48,
-        lr=0.01,
-        decay_at="0.75",
-        val_share=0.0,
-    ),
+    config=FINE_TUNING,
     figures=(
         Figure("I3D", "top-1, mean of three splits", 95.6),
         Figure("S3D-G", "top-1, mean of three splits", 96.8),
     ),
-    notes=(
-        "once: 8 GPUs, 6,000 steps at 0.01, then 2,000 at 0.001; clips a GPU are those of Kinetics",
-        "network, clip and frame rate are those of the model that it starts from",
-        "all of the training list is trained on, and the last weights are kept",
-        "of published code: 25 frames a second, weight decay 1e-7, norm decay 0.999, dropout 0.2",
-    ),
+    notes=FINE_TUNING_NOTES,
     clips=9_537,
     needs_init=True,
 )

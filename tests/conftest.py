@@ -25,6 +25,15 @@ def shared_dir() -> Path:
     return path
 
 
+@pytest.fixture
+def weights_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Let weights lie in a folder of this test, and no test touch the network."""
+    monkeypatch.setenv("S3D_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("S3D_OFFLINE", "1")
+    monkeypatch.delenv("S3D_MIRROR", raising=False)
+    return tmp_path / "home"
+
+
 @pytest.fixture(scope="session")
 def write_video() -> WriteVideo:
     """Return `write(path, frames, rate_fps, **options)`, which gives the path back."""

@@ -58,7 +58,7 @@ def _run(options: argparse.Namespace, processes: Processes) -> int:
     from s3d.evaluate.table import format_evaluation
 
     recognizer = processes.in_turn(lambda: load_streams(options))
-    outcome = _score(recognizer, options.data, options, processes)
+    outcome = score(recognizer, options.data, options, processes)
     if options.json:
         text = json.dumps(outcome.to_json(), ensure_ascii=False, indent=1)
     else:
@@ -82,7 +82,7 @@ def _run_splits(options: argparse.Namespace, processes: Processes) -> int:
         data = name_split(options.data, split)
         own = {**vars(options), "model": model, "flow_model": flow_models.get(split)}
         recognizer = processes.in_turn(partial(load_streams, argparse.Namespace(**own)))
-        outcomes[split] = _score(recognizer, data, options, processes)
+        outcomes[split] = score(recognizer, data, options, processes)
     outcome = SplitEvaluation(outcomes)
     if options.json:
         text = json.dumps(outcome.to_json(), ensure_ascii=False, indent=1)
@@ -101,13 +101,23 @@ def _clips_of(recognizer: Recognizer | TwoStreams) -> tuple[ClipSpec, ...]:
     return (recognizer.spec,)
 
 
-def _score(
+def score(
     recognizer: Recognizer | TwoStreams,
     data: str,
     options: argparse.Namespace,
     processes: Processes,
 ) -> Evaluation:
-    """Score the part of the data that is there to be scored."""
+    """Score the part of the data that is there to be scored.
+
+    Args:
+        recognizer: The model, or two streams.
+        data: What `list_videos` takes.
+        options: Hold flow, device, quarantine, protocol and reversed, as the verb has them.
+        processes: That share the videos.
+
+    Raises:
+        InputError: The data cannot be scored by it.
+    """
     from s3d.data.flow.place import FlowPlace
     from s3d.data.quarantine import leave_out
     from s3d.data.videos import list_videos

@@ -11,7 +11,8 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from s3d.cli.model_options import find_flow
+from s3d.cli.evaluate import score
+from s3d.cli.model_options import load_recognizer
 from s3d.cli.parser import Parser, add_fields, parse
 from s3d.cli.terminal import print_error
 from s3d.errors import InputError
@@ -101,22 +102,13 @@ def _train_and_score(recipe: Recipe, config: TrainConfig, quiet: bool) -> int:
 
 def _score(model: Path, config: TrainConfig, processes: Processes) -> Evaluation:
     """Score the part that the data set's figures are of, under the paper's protocol."""
-    from s3d.cli.terminal import progress_bar
-    from s3d.data.flow.place import FlowPlace
-    from s3d.data.quarantine import leave_out
-    from s3d.data.videos import list_videos
-    from s3d.evaluate.evaluation import evaluate
-    from s3d.infer.recognizer import load
-    from s3d.models.device import choose_device
-
-    recognizer = processes.in_turn(lambda: load(model)).to(choose_device(config.device))
-    listed = list_videos(config.data, least_classes=1)
-    videos = leave_out(listed.take(listed.evaluated_part), config.quarantine)
-    if config.flow is not None:
-        where = FlowPlace.of(config.data, config.flow)
-        options = argparse.Namespace(device=config.device)
-        paths = [video.path for video in videos.videos]
-        taken = processes.first(lambda: find_flow(options, recognizer, paths, where))
-        videos = taken.swap_listed(videos)
-    progress = progress_bar("scoring") if processes.is_first else None
-    return evaluate(recognizer, videos, PROTOCOL, progress=progress, processes=processes)
+    options = argparse.Namespace(
+        model=str(model),
+        device=config.device,
+        flow=config.flow,
+        quarantine=config.quarantine,
+        protocol=PROTOCOL,
+        reversed=False,
+    )
+    recognizer = processes.in_turn(lambda: load_recognizer(options))
+    return score(recognizer, config.data, options, processes)

@@ -145,15 +145,9 @@ def evaluate(
     begin = time.perf_counter()
     paths = [video.path for video in videos.videos]
 
-    def predict(share: Sequence[tuple[str, str]]) -> Iterable[Prediction | InputError]:
-        own = [path for path, _ in share]
-        if isinstance(recognizer, Recognizer):
-            return recognizer.predict_each(own, protocol, reverse, threads)
-        moved = [path for _, path in share]
-        return recognizer.predict_each(own, protocol, reverse, threads, flow=moved)
-
-    each = list(zip(paths, flow or paths, strict=True))
-    results = predict_together(predict, each, processes)
+    results = _predict_all(
+        recognizer, (paths, flow or paths), (protocol, reverse, threads), processes
+    )
     found, truth, failures = list[Prediction](), list[int](), list(videos.left_out)
     for done, (path, number, result) in enumerate(zip(paths, numbers, results, strict=True), 1):
         if isinstance(result, Prediction):
@@ -184,6 +178,23 @@ def evaluate(
         return _with_streams(outcome, recognizer, found)
     lengths = [one.lengths for one in found]
     return replace(outcome, macs_per_video=_mean_macs(recognizer, lengths))
+
+
+def _predict_all(
+    recognizer: Recognizer | TwoStreams,
+    videos: tuple[Sequence[str], Sequence[str]],
+    how: tuple[str, bool, int],
+    processes: Processes,
+) -> Iterable[Prediction | InputError]:
+    """Yield what comes of each video, or of it and its flow, whichever process scores it."""
+
+    def predict(share: Sequence[tuple[str, str]]) -> Iterable[Prediction | InputError]:
+        own, moved = [path for path, _ in share], [path for _, path in share]
+        if isinstance(recognizer, TwoStreams):
+            return recognizer.predict_each(own, *how, flow=moved)
+        return recognizer.predict_each(own, *how)
+
+    return predict_together(predict, list(zip(*videos, strict=True)), processes)
 
 
 def _with_streams(

@@ -84,18 +84,7 @@ class Trainer:
         self.val = [i for i in range(split, len(numbers)) if numbers[i] >= 0]
         self.val_labels = [numbers[i] for i in self.val]
         self.labels = [*numbers[:split], *[-1] * (len(numbers) - split)]
-        self.loader: ClipLoader | FeatureLoader = ClipLoader(
-            store,
-            self.labels,
-            config.batch,
-            config.seed,
-            Augmentation(config.jitter, config.flip),
-            views=plan.views,
-            balance=config.balance,
-            # Frames at hand are copied faster by one thread; decoding is what takes many.
-            threads=1 if store.is_kept else config.threads or self._share_cores(),
-        )
-        self._divide(self.loader)
+        self.loader: ClipLoader | FeatureLoader = self._load_clips()
         self.steps = config.steps or plan.epochs * self.loader.steps
         self.epochs = math.ceil(self.steps / self.loader.steps)
         self.every = max(1, self.epochs // MOST_VALIDATIONS)
@@ -108,6 +97,22 @@ class Trainer:
         if state is not None:
             self._take_up(state)
         self.classify = add_gradients(self.network, self.trunk, processes)
+
+    def _load_clips(self) -> ClipLoader:
+        config, store = self.run.config, self.store
+        loader = ClipLoader(
+            store,
+            self.labels,
+            config.batch,
+            config.seed,
+            Augmentation(config.jitter, config.flip),
+            views=self.run.plan.views,
+            balance=config.balance,
+            # Frames at hand are copied faster by one thread; decoding is what takes many.
+            threads=1 if store.is_kept else config.threads or self._share_cores(),
+        )
+        self._divide(loader)
+        return loader
 
     def use(self, features: FeatureStore) -> None:
         """Take the features of the frozen blocks from where they are kept, from now on."""

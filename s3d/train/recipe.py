@@ -40,6 +40,38 @@ PAPER = TrainConfig(
 the rate a tenth after 60,000 and 70,000 (printed); 25 frames a second, the decays and dropout (of
 published code). Nothing is done to a clip but that it is cropped."""
 
+FINE_TUNING = replace(
+    PAPER,
+    frames=None,
+    rate_fps=None,
+    size=None,
+    resize=None,
+    steps=8_000,
+    batch=48,
+    lr=0.01,
+    decay_at="0.75",
+    val_share=0.0,
+)
+"""That of UCF-101 and HMDB-51 from a model of Kinetics, whose network and clip stay: 8 GPUs, 6,000
+steps at 0.01, then 2,000 at 0.001 (once), on all of the training list."""
+FINE_TUNING_NOTES = (
+    "once: 8 GPUs, 6,000 steps at 0.01, then 2,000 at 0.001; clips a GPU are those of Kinetics",
+    "network, clip and frame rate are those of the model that it starts from",
+    "all of the training list is trained on, and the last weights are kept",
+    "of published code: 25 frames a second, weight decay 1e-7, norm decay 0.999, dropout 0.2",
+)
+SOMETHING = replace(
+    PAPER, network="s3d_g", init="googlenet-imagenet", rate_fps=12.0, steps=10_000, batch=96
+)
+"""That of Something-Something: 16 GPUs, 10,000 steps (printed)."""
+SOMETHING_NOTES = (
+    "as printed: 10,000 steps on 16 GPUs at 0.1",
+    "not printed: clips a GPU (6 are taken, as on Kinetics), the decay (that of Kinetics)",
+    "frames come at 12 a second and all are taken; mirroring would change the labels",
+    "as printed: 64 frames squashed to 256 x 256 px, a random crop of 224; SGD of momentum 0.9",
+    "of published code: weight decay 1e-7, norm decay 0.999, dropout 0.2",
+)
+
 
 @dataclass(frozen=True)
 class Figure:

@@ -27,12 +27,8 @@ IMAGES = "googlenet-imagenet"
 
 
 @pytest.fixture(autouse=True)
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Let weights lie in a folder of this test, and no test touch the network."""
-    monkeypatch.setenv("S3D_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("S3D_OFFLINE", "1")
-    monkeypatch.delenv("S3D_MIRROR", raising=False)
-    return tmp_path / "home"
+def home(weights_home: Path) -> Path:
+    return weights_home
 
 
 @pytest.fixture(scope="module")

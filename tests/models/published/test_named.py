@@ -28,11 +28,8 @@ KYLEMIN = "s3d-kinetics400-kylemin"
 
 
 @pytest.fixture(autouse=True)
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("S3D_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("S3D_OFFLINE", "1")
-    monkeypatch.delenv("S3D_MIRROR", raising=False)
-    return tmp_path / "home"
+def home(weights_home: Path) -> Path:
+    return weights_home
 
 
 @pytest.fixture(scope="module")
