@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 
 from s3d.cli.recipe import run_recipe
-from s3d.train.recipe import Recipe
+from s3d.train.recipe import SOMETHING, SOMETHING_NOTES, Recipe
 
 RECIPE = Recipe(
     title="Something-Something v2, RGB, from ImageNet",
