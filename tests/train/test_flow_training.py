@@ -9,10 +9,14 @@ import numpy as np
 import pytest
 import torch
 
+from s3d.batch.job import Item
+from s3d.batch.predict import PredictJob
 from s3d.cli import main
 from s3d.data.flow.file import probe_flow
+from s3d.data.flow.videos import measure_flow
 from s3d.errors import InputError
 from s3d.infer.recognizer import load
+from s3d.infer.streams import TwoStreams
 from s3d.models.model_file import load_model
 from s3d.models.network import build
 from s3d.train.train import train
@@ -62,6 +66,10 @@ def test_a_run_on_flow_learns_which_way_things_move(
     kept = flow_run.with_name("kept")
     before = {path: path.stat().st_mtime_ns for path in kept.rglob("*.mp4")}
     assert len(before) == 16
+    trained = json.loads((flow_run / "run.json").read_text())["train"]
+    unit_px = measure_flow([video["path"] for video in trained])
+    assert 0.1 < unit_px < 5
+    assert spec.std == pytest.approx((unit_px / 40,) * 2)
     words = ["evaluate", str(moving), "--model", str(flow_run / "model.safetensors"), "--json"]
     assert main([*words, "--flow", str(kept)]) == 0
     given = json.loads(capsys.readouterr().out)
@@ -104,6 +112,19 @@ def test_two_streams_are_scored_apart_and_together(
     assert (said["path"], said["flow"]["label"], said["views"]) == (video, "left", 4)
     assert main(["predict", video, *models, "--flow", str(flow_run.with_name("alone"))]) == 0
     assert probe_flow(flow_run.with_name("alone") / "0.mp4.flow.mp4").frames == 7
+
+
+def test_rows_of_many_videos_are_those_of_both_streams(
+    moving: Path, flow_run: Path, rgb_run: Path
+) -> None:
+    rgb, flow = (str(run / "model.safetensors") for run in (rgb_run, flow_run))
+    video = moving / "left" / "0.mp4"
+    task = PredictJob(rgb, flow_model=flow, all_scores=True).open()
+    (row,) = task(Item(str(video), "left/0.mp4")).rows
+    wanted = TwoStreams(load(rgb), load(flow)).predict(video)
+    np.testing.assert_allclose(row["scores"], wanted.scores, atol=1e-6)
+    alone = PredictJob(rgb, all_scores=True).open().settings
+    assert task.settings["weights_sha256"].startswith(f"{alone['weights_sha256']}+")
 
 
 def test_a_killed_run_on_flow_goes_on_with_the_same_flow(moving: Path, flow_run: Path) -> None:
