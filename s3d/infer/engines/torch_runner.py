@@ -34,11 +34,11 @@ class TorchRunner:
     Activations are (B, C, T, H, W) and lie in memory as (B, T, H, W, C), as in `s3d.models.layers`.
     """
 
-    def __init__(self, graph: Graph, device: str = "cpu", dtype: torch.dtype = torch.float32) -> None:
+    def __init__(
+        self, graph: Graph, device: str = "cpu", dtype: torch.dtype = torch.float32
+    ) -> None:
         self.graph, self.device, self.dtype = graph, device, dtype
-        self.steps = [
-            (node, freed, _STEPS[type(node)](node, self)) for node, freed in walk(graph)
-        ]
+        self.steps = [(node, freed, _STEPS[type(node)](node, self)) for node, freed in walk(graph)]
 
     def __call__(self, x: Tensor) -> Tensor:
         """Return the output for an input (B, ...) of any batch."""
