@@ -1,0 +1,142 @@
+"""Bytes of a stream, read so that nobody waits for ever: from a pipe, or from a web server.
+
+libav gets them from here instead of opening addresses itself: so no stream can make it open a file
+or another address, https is verified, and a reader that is told to stop does so at once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import os
+import select
+import socket
+import sys
+import time
+from threading import Event
+from typing import Protocol
+from urllib.request import (
+    HTTPBasicAuthHandler,
+    HTTPDigestAuthHandler,
+    HTTPPasswordMgrWithDefaultRealm,
+    OpenerDirector,
+    Request,
+    build_opener,
+)
+
+from s3d import __version__
+from s3d.infer.live.source import Source
+from s3d.web import Redirects
+
+LOOK_SECONDS = 0.1
+"""How often a reader that waits looks whether it is to stop."""
+
+
+class LostError(Exception):
+    """Say why a stream ended that may come again."""
+
+
+class Feed(Protocol):
+    """Give bytes to libav."""
+
+    @property
+    def format(self) -> str | None:
+        """Return libav's name of the format where it is known."""
+
+    @property
+    def is_whole(self) -> bool:
+        """Return whether this is a file of known length, which comes faster than it plays."""
+
+    def read(self, count: int) -> bytes:
+        """Return at most `count` bytes, at least one before the end, or raise LostError."""
+
+    def close(self) -> None:
+        """Let go; a read in another thread ends."""
+
+
+class PipeFeed:
+    """Read a FIFO or standard input; without data for `stall_seconds` it is lost."""
+
+    format = None
+    is_whole = False
+
+    def __init__(self, source: Source, stop: Event, stall_seconds: float) -> None:
+        self.stop, self.stall_seconds = stop, stall_seconds
+        if source.kind == "stdin":
+            self.number = os.dup(sys.stdin.fileno())
+        else:  # Without O_NONBLOCK opening waits for somebody who writes.
+            self.number = os.open(source.target, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+
+    def read(self, count: int) -> bytes:
+        """Return what there is, or b"" where the writer is gone."""
+        end = time.monotonic() + self.stall_seconds
+        while not self._has_data():
+            if self.stop.is_set():
+                return b""
+            if time.monotonic() > end:
+                raise LostError(f"nothing came for {self.stall_seconds:g} s")
+        return os.read(self.number, count)
+
+    def close(self) -> None:
+        """Close our end."""
+        os.close(self.number)
+
+    def _has_data(self) -> bool:
+        if os.name == "nt":
+            return True  # Windows cannot wait for a pipe: reading it waits.
+        # poll and not select: a FIFO nobody has opened yet is not at its end.
+        poll = select.poll()
+        poll.register(self.number, select.POLLIN | select.POLLHUP)
+        return bool(poll.poll(LOOK_SECONDS * 1000))
+
+
+class WebFeed:
+    """Read what a web server answers; without data for `stall_seconds` it is lost."""
+
+    def __init__(self, source: Source, stop: Event, stall_seconds: float) -> None:
+        self.stop = stop
+        request = Request(source.target, headers={"User-Agent": f"s3d/{__version__}"})
+        self.response: http.client.HTTPResponse = _opener(source).open(
+            request, timeout=stall_seconds
+        )
+        kind = self.response.headers.get_content_type()
+        self.format = "mpjpeg" if kind == "multipart/x-mixed-replace" else None
+        self.is_whole = self.response.length is not None
+
+    def read(self, count: int) -> bytes:
+        """Return what has come, or b"" at the end of the answer."""
+        try:
+            return self.response.read1(count)
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            if self.stop.is_set():
+                return b""
+            raise LostError(str(error) or type(error).__name__) from None
+
+    def close(self) -> None:
+        """Wake whoever reads, and close the connection."""
+        with contextlib.suppress(OSError, ValueError):
+            number = self.response.fileno()
+            with socket.fromfd(number, socket.AF_INET, socket.SOCK_STREAM) as handle:
+                handle.shutdown(socket.SHUT_RDWR)
+        with contextlib.suppress(OSError, ValueError):
+            self.response.close()
+
+
+def open_feed(source: Source, stop: Event, stall_seconds: float) -> Feed:
+    """Open what gives the bytes of a web address, a FIFO or standard input.
+
+    Raises:
+        OSError: It cannot be opened; urllib's errors are among these.
+        http.client.HTTPException: What answers is no web server.
+    """
+    if source.kind == "web":
+        return WebFeed(source, stop, stall_seconds)
+    return PipeFeed(source, stop, stall_seconds)
+
+
+def _opener(source: Source) -> OpenerDirector:
+    if source.user is None:
+        return build_opener(Redirects)
+    keys = HTTPPasswordMgrWithDefaultRealm()
+    keys.add_password(None, source.target, *source.user)
+    return build_opener(Redirects, HTTPDigestAuthHandler(keys), HTTPBasicAuthHandler(keys))
