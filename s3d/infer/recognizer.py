@@ -233,14 +233,19 @@ class Recognizer:
                 "`s3d train DATA --init MODEL`, or use network.features."
             )
 
+    def logits_of(self, frames: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        """Return logits (B, K) of frames (B, T, H, W, C) uint8, cropped as the clip has it."""
+        clips = normalise(torch.from_numpy(frames).to(self._device), self.spec)
+        with torch.inference_mode():
+            found: npt.NDArray[np.float32] = self.network(clips).float().cpu().numpy()
+        return found
+
     def score(self, views: Views) -> Scores:
         """Return the scores (K,) of a video's views."""
         logits, weights = [], []
         for piece in views.pieces:
             for part in _parts(piece):
-                clips = normalise(torch.from_numpy(part).to(self._device), self.spec)
-                with torch.inference_mode():
-                    logits.append(self.network(clips).float().cpu())
+                logits.append(torch.from_numpy(self.logits_of(part)))
                 weights += [part.shape[1]] * len(part)
         return _combine(torch.cat(logits), torch.tensor(weights), views.average_logits)
 

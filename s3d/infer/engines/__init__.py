@@ -1,0 +1,1 @@
+"""What runs a graph: PyTorch, OpenVINO, ONNX Runtime; and which is the fastest here."""

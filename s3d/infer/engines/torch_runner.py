@@ -1,0 +1,227 @@
+"""A graph run by PyTorch: channels-last 2D operations, each convolution fused with its ReLU."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from s3d.models.graph import (
+    Channels,
+    Classification,
+    Concatenation,
+    Convolution,
+    Cubes,
+    FeaturesInput,
+    FramesInput,
+    Gating,
+    Graph,
+    MaxPooling,
+    Node,
+    walk,
+)
+from s3d.models.layers import Triple, channels_last, clips_view, frames_view
+
+Step = Callable[..., Tensor]
+
+
+class TorchRunner:
+    """Run a graph.
+
+    Activations are (B, C, T, H, W) and lie in memory as (B, T, H, W, C), as in `s3d.models.layers`.
+    """
+
+    def __init__(self, graph: Graph, device: str = "cpu", dtype: torch.dtype = torch.float32) -> None:
+        self.graph, self.device, self.dtype = graph, device, dtype
+        self.steps = [
+            (node, freed, _STEPS[type(node)](node, self)) for node, freed in walk(graph)
+        ]
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Return the output for an input (B, ...) of any batch."""
+        held: dict[Node, Tensor] = {}
+        found = x.to(self.device)
+        with torch.inference_mode():
+            for node, freed, step in self.steps:
+                inputs = [held[source] for source in node.sources] or [found]
+                found = step(*inputs)
+                for source in freed:
+                    del held[source]
+                held[node] = found
+        return found
+
+    def place(self, values: Tensor) -> Tensor:
+        """Return constants where and as this runner computes."""
+        return values.detach().to(self.device, self.dtype)
+
+
+def _take_frames(node: FramesInput, runner: TorchRunner) -> Step:
+    mean = runner.place(torch.tensor(node.mean) * 255)
+
+    def take(frames: Tensor) -> Tensor:
+        return frames.to(runner.dtype).sub_(mean).permute(0, 4, 1, 2, 3)
+
+    return take
+
+
+def _take_features(_node: FeaturesInput, runner: TorchRunner) -> Step:
+    return lambda x: channels_last(x.to(runner.dtype))
+
+
+def _convolve(node: Convolution, runner: TorchRunner) -> Step:
+    weight, bias = runner.place(node.weight), runner.place(node.bias)
+    kernel, stride = node.kernel, node.stride
+    pads, extra = _symmetric(node.before, node.after)
+    if kernel[1:] == stride[1:] == (1, 1):
+        # Over time alone, or not even that: height and width are one axis.
+        convolve = _convolve_2d(weight.flatten(3), bias, (stride[0], 1), (pads[0], 0))
+
+        def along_time(x: Tensor) -> Tensor:
+            x = F.pad(x, extra) if any(extra) else x
+            return torch.unflatten(convolve(x.flatten(3)), 3, (x.shape[3], -1))
+
+        return along_time
+    if kernel[0] == 1:
+        convolve = _convolve_2d(weight[:, :, 0], bias, stride[1:], pads[1:])
+
+        def in_space(x: Tensor) -> Tensor:
+            x = x[:, :, :: stride[0]]
+            x = F.pad(x, extra) if any(extra) else x
+            return clips_view(convolve(frames_view(x)), len(x))
+
+        return in_space
+
+    def in_both(x: Tensor) -> Tensor:
+        x = F.pad(x, extra) if any(extra) else x
+        return F.relu_(F.conv3d(x, weight, bias, stride, pads))
+
+    return in_both if runner.device != "cpu" else _convolve_3d(in_both, weight, bias, node)
+
+
+def _symmetric(before: Triple, after: Triple) -> tuple[Triple, list[int]]:
+    """Return what a convolution pads itself, and as `F.pad` has it what must be added first."""
+    both = tuple(min(b, a) for b, a in zip(before, after, strict=True))
+    extra = []
+    for axis in (2, 1, 0):
+        extra += [before[axis] - both[axis], after[axis] - both[axis]]
+    return (both[0], both[1], both[2]), extra
+
+
+def _convolve_2d(
+    weight: Tensor, bias: Tensor, stride: tuple[int, int], pads: tuple[int, int]
+) -> Step:
+    weight = weight.contiguous(memory_format=torch.channels_last)
+    fused = _fused_convolution(weight)
+    if fused is None:
+        return lambda x: F.relu_(F.conv2d(x, weight, bias, stride, pads))
+    return lambda x: fused(x, weight, bias, [*pads], [*stride], [1, 1], 1, "relu", [], "")
+
+
+def _convolve_3d(plain: Step, weight: Tensor, bias: Tensor, node: Convolution) -> Step:
+    fused = _fused_convolution(weight)
+    if fused is None:
+        return plain
+    weight = weight.contiguous(memory_format=torch.channels_last_3d)
+    pads, extra = _symmetric(node.before, node.after)
+
+    def convolve(x: Tensor) -> Tensor:
+        x = F.pad(x, extra) if any(extra) else x
+        return fused(x, weight, bias, [*pads], [*node.stride], [1, 1, 1], 1, "relu", [], "")
+
+    return convolve
+
+
+def _fused_convolution(weight: Tensor) -> Any:
+    """Return oneDNN's convolution with a ReLU behind it, which `torch.compile` uses; or None."""
+    usable = weight.device.type == "cpu" and weight.dtype == torch.float32
+    if not usable or torch.compiler.is_compiling() or not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
+        return None
+    return getattr(torch.ops.mkldnn, "_convolution_pointwise", None)
+
+
+def _pool(node: MaxPooling, _runner: TorchRunner) -> Step:
+    kernel, stride = node.kernel, node.stride
+    pads, extra = _symmetric(node.before, node.after)
+
+    def pool(x: Tensor) -> Tensor:
+        x = F.pad(x, extra) if any(extra) else x  # Zeros are nothing: no value is negative.
+        batch = len(x)
+        if kernel[1:] != (1, 1) or stride[1:] != (1, 1):
+            y = F.max_pool2d(frames_view(x), kernel[1:], stride[1:], pads[1:])
+            x = clips_view(y, batch)
+        return x if kernel[0] == stride[0] == 1 else _pool_time(x, kernel[0], stride[0], pads[0])
+
+    return pool
+
+
+def _pool_time(x: Tensor, kernel: int, stride: int, pad: int) -> Tensor:
+    """Return maxima over time: a whole-array maximum for each tap, which no pooling comes near."""
+    frames = x.shape[2]
+    steps = (frames + 2 * pad - kernel) // stride + 1
+    y = torch.empty(
+        (len(x), x.shape[1], steps, *x.shape[3:]), dtype=x.dtype, device=x.device
+    ).contiguous(memory_format=torch.channels_last_3d)
+    first = True
+    for tap in sorted(range(kernel), key=lambda tap: abs(tap - pad)):
+        # Steps for which this tap lies within the frames.
+        low = max(0, -((tap - pad) // stride)) if tap < pad else 0
+        high = min(steps, (frames - 1 - tap + pad) // stride + 1)
+        begin = low * stride + tap - pad
+        part = x[:, :, begin : begin + (high - low - 1) * stride + 1 : stride]
+        if first:
+            assert (low, high) == (0, steps)
+            y, first = part.clone(memory_format=torch.preserve_format), False
+        else:
+            torch.maximum(y[:, :, low:high], part, out=y[:, :, low:high])
+    return y
+
+
+def _concatenate(_node: Concatenation, _runner: TorchRunner) -> Step:
+    return lambda *parts: torch.cat(parts, 1)
+
+
+def _take_channels(node: Channels, _runner: TorchRunner) -> Step:
+    return lambda x: x[:, node.start : node.start + node.shape[0]]
+
+
+def _gate(node: Gating, runner: TorchRunner) -> Step:
+    weight, bias = runner.place(node.weight), runner.place(node.bias)
+
+    def gate(x: Tensor) -> Tensor:
+        shares = torch.sigmoid(F.linear(x.mean((2, 3, 4)), weight, bias))
+        return x.mul_(shares[:, :, None, None, None])
+
+    return gate
+
+
+def _make_cubes(_node: Cubes, _runner: TorchRunner) -> Step:
+    from s3d.models.blocks import SpaceToDepth
+
+    cubes = SpaceToDepth()
+    return lambda x: channels_last(cubes(x))
+
+
+def _classify(node: Classification, runner: TorchRunner) -> Step:
+    weight, bias = runner.place(node.weight), runner.place(node.bias)
+
+    def classify(x: Tensor) -> Tensor:
+        found = F.avg_pool3d(x, node.kernel, stride=1).mean((2, 3, 4))
+        return F.linear(found, weight, bias).float()
+
+    return classify
+
+
+_STEPS: dict[type[Node], Callable[[Any, TorchRunner], Step]] = {
+    FramesInput: _take_frames,
+    FeaturesInput: _take_features,
+    Convolution: _convolve,
+    MaxPooling: _pool,
+    Concatenation: _concatenate,
+    Channels: _take_channels,
+    Gating: _gate,
+    Cubes: _make_cubes,
+    Classification: _classify,
+}
