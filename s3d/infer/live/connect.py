@@ -89,7 +89,9 @@ def open_connection(
             return
         feed = open_feed(source, stop, stall_seconds)
         try:
-            with av.open(feed, "r", format=feed.format, metadata_errors="ignore", options=_FED) as c:
+            with av.open(
+                feed, "r", format=feed.format, metadata_errors="ignore", options=_FED
+            ) as c:
                 yield _describe(c, source, feed.is_whole)
         finally:
             feed.close()

@@ -55,7 +55,7 @@ class EventKeeper:
         self,
         labels: Sequence[str],
         rule: SegmentRule,
-        tellers: Sequence[Callable[[LiveEvent], None]],
+        tellers: Sequence[Callable[[LiveEvent], None]] = (),
         wall: Callable[[], float] = time.time,
     ) -> None:
         """Set up.
@@ -70,16 +70,14 @@ class EventKeeper:
             InputError: The rule names a label that is none of these.
         """
         self.segmenter = Segmenter(labels, rule)
-        self.tellers, self.wall, self.count = tellers, wall, 0
+        self.tellers, self.wall, self.count = list(tellers), wall, 0
         self._delay, self._wall_end, self._end = 0.0, wall(), 0.0
 
     def on_window(self, moment: Moment) -> None:
         """Take a window."""
         self._delay, self._end = moment.delay_seconds, moment.end_seconds
         self._wall_end = self.wall() - moment.delay_seconds
-        self._tell(
-            self.segmenter.push(moment.start_seconds, moment.end_seconds, moment.scores)
-        )
+        self._tell(self.segmenter.push(moment.start_seconds, moment.end_seconds, moment.scores))
 
     def on_away(self) -> None:
         """End what goes on: the source is away."""
@@ -103,6 +101,10 @@ class EventKeeper:
 
     def _time_of(self, seconds: float) -> str:
         """Return the time of day of a second of the stream."""
-        wall = self._wall_end - (self._end - seconds)
-        moment = datetime.fromtimestamp(wall, timezone.utc)
-        return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        return time_text(self._wall_end - (self._end - seconds))
+
+
+def time_text(wall_seconds: float) -> str:
+    """Return a time of day, ISO 8601 in UTC with milliseconds."""
+    moment = datetime.fromtimestamp(wall_seconds, timezone.utc)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

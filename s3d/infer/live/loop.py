@@ -25,6 +25,8 @@ from s3d.infer.scorer import ScoredWindow
 
 LOOK_SECONDS = 0.1
 """How often the loop looks whether it is to stop."""
+DRAW_SECONDS = 0.03
+"""The same, where it draws a window."""
 PUSHED_TICKS = 8
 """So many frames are handed to the scorer before a window is whole: it may work ahead."""
 BRIDGE_SECONDS = 3.0
@@ -133,11 +135,21 @@ class WatchLoop:
         reader: Frontend,
         scorer: Scorer,
         listeners: Sequence[Listener],
-        bridge_seconds: float = BRIDGE_SECONDS,
+        draw: Callable[[], bool] | None = None,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
+        """Set up.
+
+        Args:
+            reader: Brings frames.
+            scorer: Scores windows of them.
+            listeners: Are told what is seen.
+            draw: Draws a window; returns whether to go on.
+            now: Tells the time of the reader's clock.
+        """
+        self.draw, self.look_seconds = draw, DRAW_SECONDS if draw else LOOK_SECONDS
         self.reader, self.scorer, self.listeners = reader, scorer, listeners
-        self.ring, self.bridge_seconds, self.now = reader.ring, bridge_seconds, now
+        self.ring, self.now = reader.ring, now
         self.begin = now()
         self.delays = Delays(self.begin)
         self.windows = self.skipped = self.seen = 0
@@ -161,17 +173,19 @@ class WatchLoop:
             if not self.step() and is_over:
                 self._finish()
                 break
+            if self.draw and not self.draw():
+                break
         self._go_away()
         self.reader.check()
         return self.tally()
 
     def step(self) -> bool:
         """Wait a moment for a window, and score the newest; return whether frames had come."""
-        self.ring.wait(self._wanted(), LOOK_SECONDS)
+        self.ring.wait(self._wanted(), self.look_seconds)
         stretch = self.ring.take(self._run, self._pushed)
         if stretch.frames:
             self._take(stretch)
-        elif self.now() - self._last_arrival > self.bridge_seconds:
+        elif self.now() - self._last_arrival > BRIDGE_SECONDS:
             self._go_away()
         if self.delays.turn(self.now()):
             for listener in self.listeners:
@@ -188,7 +202,7 @@ class WatchLoop:
         )  # fmt: skip
 
     def _wanted(self) -> int:
-        """Return the tick worth waiting for: the last of the next window, or some of those before."""
+        """Return the tick worth waiting for: the last of the next window, or one before it."""
         stride, window = self.scorer.stride_frames, self.scorer.window_frames
         start = _multiple_from(max(0, self._pushed - window + 1), stride)
         return min(start + window, self._pushed + PUSHED_TICKS) - 1
@@ -206,7 +220,7 @@ class WatchLoop:
         """Go on after a hole, or after frames that are gone since scoring took too long."""
         if stretch.run != self._run:
             away_seconds = (stretch.first - self._pushed) / self.ring.rate_fps
-            if self._run >= 0 and away_seconds > self.bridge_seconds:
+            if self._run >= 0 and away_seconds > BRIDGE_SECONDS:
                 self._go_away()
             self._run = stretch.run
             self._next_start = _multiple_from(stretch.first, self.scorer.stride_frames)

@@ -1,4 +1,4 @@
-"""A decoded frame as a picture of the size somebody wants, whatever size the stream has just now."""
+"""A decoded frame as a picture of the size somebody wants, whatever size the stream has now."""
 
 from __future__ import annotations
 

@@ -25,6 +25,7 @@ MOST_WAIT_SECONDS = 10.0
 """Between tries to open a source again."""
 PATIENCE_SECONDS = 5.0
 JOIN_SECONDS = 2.0
+LOOK_SECONDS = 0.1
 
 
 @dataclass(frozen=True)
@@ -71,14 +72,18 @@ class Reader:
         self._is_lost = False
         self._thread = Thread(target=self._run, name="s3d-watch-reader", daemon=True)
 
-    def start(self) -> None:
+    def start(self, stop: Event | None = None) -> None:
         """Begin to read, and return when the first frame is there.
+
+        Args:
+            stop: Set where nobody wants to wait for it any longer.
 
         Raises:
             InputError: It does not come.
         """
         self._thread.start()
-        self._begun.wait()
+        while not self._begun.wait(LOOK_SECONDS) and not (stop and stop.is_set()):
+            pass
         self.check()
 
     def check(self) -> None:
@@ -89,7 +94,8 @@ class Reader:
     def stop(self) -> None:
         """End reading; a thread that still waits for a network is left to itself."""
         self._stop.set()
-        self._thread.join(JOIN_SECONDS)
+        if self._thread.is_alive():
+            self._thread.join(JOIN_SECONDS)
 
     def _run(self) -> None:
         try:

@@ -1,4 +1,4 @@
-"""One connection to a source: its packets become frames, each at its time, and some of them ticks."""
+"""One connection to a source: packets become frames, each at its time, and some of them ticks."""
 
 from __future__ import annotations
 
@@ -92,9 +92,7 @@ class Reading:
         self.interval = 1 / sane_rate(connection.stream)
         self.last_picture = time.monotonic()
         begin = max(self.last_picture, intake.next_due)
-        self.clock: Clock = (
-            PacedClock(begin, self.interval) if connection.is_paced else LiveClock()
-        )
+        self.clock: Clock = PacedClock(begin, self.interval) if connection.is_paced else LiveClock()
         self.last_time = -math.inf
         self.dropping_since: float | None = None
         self.has_dropped = False
@@ -128,9 +126,7 @@ class Reading:
                 return None  # A damaged tail ends a file. What came before it is good.
             raise
 
-    def _take_packet(
-        self, packet: Packet[VideoStream], arrival: float, is_queued: bool
-    ) -> None:
+    def _take_packet(self, packet: Packet[VideoStream], arrival: float, is_queued: bool) -> None:
         if packet.size and self._is_to_drop(packet, arrival, is_queued):
             self.intake.counts.arrived += 1
             self.intake.counts.dropped += 1
@@ -140,9 +136,7 @@ class Reading:
         for frame in decode_packet(packet):
             self._take_frame(frame, arrival, is_queued)
 
-    def _is_to_drop(
-        self, packet: Packet[VideoStream], arrival: float, is_queued: bool
-    ) -> bool:
+    def _is_to_drop(self, packet: Packet[VideoStream], arrival: float, is_queued: bool) -> bool:
         """Say whether reading is so far behind that this packet is passed over."""
         late = self.clock.late(self._stamp(packet.pts or packet.dts, packet.time_base), arrival)
         if self.dropping_since is None:

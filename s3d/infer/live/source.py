@@ -77,7 +77,9 @@ def _parse_address(text: str) -> Source:
             "a number for a camera, a file, a FIFO, or - for standard input."
         )
     if not host or not text.isprintable() or " " in text:
-        raise InputError(f"{show_path(_hide(text))}: names no host. Write {parts.scheme}://host/...")
+        raise InputError(
+            f"{show_path(_hide(text))}: names no host. Write {parts.scheme}://host/..."
+        )
     if is_offline():
         raise InputError("S3D_OFFLINE forbids the network. Unset it, or watch a file or a camera.")
     place = f"[{host}]" if ":" in host else host

@@ -87,7 +87,9 @@ class Window:
         newest = self._newest
         if newest and time_module.monotonic() - self._drawn_at > 0.5 / MOST_FPS:
             self._drawn_at = time_module.monotonic()
-            self._cv2.imshow(TITLE, np.ascontiguousarray(draw_label(newest[1], self.text)[..., ::-1]))
+            self._cv2.imshow(
+                TITLE, np.ascontiguousarray(draw_label(newest[1], self.text)[..., ::-1])
+            )
         key = self._cv2.waitKey(1)
         return key not in (ord("q"), 27)
 
