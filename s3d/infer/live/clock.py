@@ -14,7 +14,7 @@ from typing import Protocol
 
 MOST_LATE_SECONDS = 0.5
 """A frame that is later, with no others waiting behind it, shows that the stamps have jumped."""
-FOLLOW_SHARE = 0.05
+FOLLOW_SHARE = 0.005
 """Of a delay that stays: how much of it each frame takes into the offset; clocks drift."""
 MOST_STEP_SECONDS = 10.0
 """A file whose stamps leap further goes on at once."""

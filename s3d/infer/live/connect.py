@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import http.client
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from threading import Event
+from dataclasses import dataclass, replace
 
 import av
 from av.container import InputContainer
@@ -19,7 +18,7 @@ from av.video.stream import VideoStream
 
 from s3d.data.container import CONTAINERS, choose_stream, open_stream
 from s3d.errors import InputError
-from s3d.infer.live.feed import LostError, open_feed
+from s3d.infer.live.feed import Halt, LostError, open_feed
 from s3d.infer.live.source import Source
 from s3d.web import reason_of
 
@@ -55,17 +54,19 @@ class Connection:
         stream: The one that is the video.
         is_paced: Whether it comes faster than it plays, so that each frame waits for its time.
         has_stamps: Whether its times are its own; those of bare streams are made up.
+        beat: To be called before a packet is asked for.
     """
 
     container: InputContainer
     stream: VideoStream
     is_paced: bool
     has_stamps: bool
+    beat: Callable[[], None] = lambda: None
 
 
 @contextmanager
 def open_connection(
-    source: Source, stop: Event, stall_seconds: float = STALL_SECONDS
+    source: Source, stop: Halt, stall_seconds: float = STALL_SECONDS
 ) -> Iterator[Connection]:
     """Open a source for reading in this thread.
 
@@ -92,7 +93,7 @@ def open_connection(
             with av.open(
                 feed, "r", format=feed.format, metadata_errors="ignore", options=_FED
             ) as c:
-                yield _describe(c, source, feed.is_whole)
+                yield replace(_describe(c, source, feed.is_whole), beat=feed.beat)
         finally:
             feed.close()
     except InputError:

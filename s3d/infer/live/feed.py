@@ -13,6 +13,7 @@ import select
 import socket
 import sys
 import time
+from collections.abc import Callable
 from threading import Event
 from typing import Protocol
 from urllib.request import (
@@ -36,6 +37,20 @@ class LostError(Exception):
     """Say why a stream ended that may come again."""
 
 
+class Halt(Event):
+    """Say that reading is to stop, and wake whoever waits for a network."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.wake: Callable[[], None] | None = None
+
+    def set(self) -> None:
+        """Ask to stop."""
+        super().set()
+        if wake := self.wake:
+            wake()
+
+
 class Feed(Protocol):
     """Give bytes to libav."""
 
@@ -47,21 +62,41 @@ class Feed(Protocol):
     def is_whole(self) -> bool:
         """Return whether this is a file of known length, which comes faster than it plays."""
 
+    def beat(self) -> None:
+        """Hear that a packet is asked for: it must come within the stall's time."""
+
     def read(self, count: int) -> bytes:
         """Return at most `count` bytes, at least one before the end, or raise LostError."""
 
     def close(self) -> None:
-        """Let go; a read in another thread ends."""
+        """Let go."""
 
 
-class PipeFeed:
-    """Read a FIFO or standard input; without data for `stall_seconds` it is lost."""
+class _Patience:
+    """Give up on a stream that brings no packet for a while, whether it is silent or not."""
+
+    def __init__(self, stop: Halt, stall_seconds: float) -> None:
+        self.stop, self.stall_seconds = stop, stall_seconds
+        self.beat()
+
+    def beat(self) -> None:
+        """Begin to wait for a packet."""
+        self._end = time.monotonic() + self.stall_seconds
+
+    def check(self) -> None:
+        """Raise LostError where it was waited for too long."""
+        if time.monotonic() > self._end:
+            raise LostError(f"nothing for {self.stall_seconds:g} s")
+
+
+class PipeFeed(_Patience):
+    """Read a FIFO or standard input."""
 
     format = None
     is_whole = False
 
-    def __init__(self, source: Source, stop: Event, stall_seconds: float) -> None:
-        self.stop, self.stall_seconds = stop, stall_seconds
+    def __init__(self, source: Source, stop: Halt, stall_seconds: float) -> None:
+        super().__init__(stop, stall_seconds)
         if source.kind == "stdin":
             self.number = os.dup(sys.stdin.fileno())
         else:  # Without O_NONBLOCK opening waits for somebody who writes.
@@ -69,13 +104,10 @@ class PipeFeed:
 
     def read(self, count: int) -> bytes:
         """Return what there is, or b"" where the writer is gone."""
-        end = time.monotonic() + self.stall_seconds
-        while not self._has_data():
-            if self.stop.is_set():
-                return b""
-            if time.monotonic() > end:
-                raise LostError(f"nothing came for {self.stall_seconds:g} s")
-        return os.read(self.number, count)
+        while not self._has_data() and not self.stop.is_set():
+            self.check()
+        self.check()
+        return b"" if self.stop.is_set() else os.read(self.number, count)
 
     def close(self) -> None:
         """Close our end."""
@@ -90,11 +122,11 @@ class PipeFeed:
         return bool(poll.poll(LOOK_SECONDS * 1000))
 
 
-class WebFeed:
-    """Read what a web server answers; without data for `stall_seconds` it is lost."""
+class WebFeed(_Patience):
+    """Read what a web server answers."""
 
-    def __init__(self, source: Source, stop: Event, stall_seconds: float) -> None:
-        self.stop = stop
+    def __init__(self, source: Source, stop: Halt, stall_seconds: float) -> None:
+        super().__init__(stop, stall_seconds)
         request = Request(source.target, headers={"User-Agent": f"s3d/{__version__}"})
         self.response: http.client.HTTPResponse = _opener(source).open(
             request, timeout=stall_seconds
@@ -102,9 +134,11 @@ class WebFeed:
         kind = self.response.headers.get_content_type()
         self.format = "mpjpeg" if kind == "multipart/x-mixed-replace" else None
         self.is_whole = self.response.length is not None
+        stop.wake = self._wake
 
     def read(self, count: int) -> bytes:
         """Return what has come, or b"" at the end of the answer."""
+        self.check()
         try:
             return self.response.read1(count)
         except (OSError, http.client.HTTPException, ValueError) as error:
@@ -113,16 +147,21 @@ class WebFeed:
             raise LostError(str(error) or type(error).__name__) from None
 
     def close(self) -> None:
-        """Wake whoever reads, and close the connection."""
-        with contextlib.suppress(OSError, ValueError):
-            number = self.response.fileno()
-            with socket.fromfd(number, socket.AF_INET, socket.SOCK_STREAM) as handle:
-                handle.shutdown(socket.SHUT_RDWR)
+        """Close the connection."""
+        self.stop.wake = None
         with contextlib.suppress(OSError, ValueError):
             self.response.close()
 
+    def _wake(self) -> None:
+        """End a read that waits in another thread."""
+        # At the end of an answer its file is None already.
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            number = self.response.fileno()
+            with socket.fromfd(number, socket.AF_INET, socket.SOCK_STREAM) as handle:
+                handle.shutdown(socket.SHUT_RDWR)
 
-def open_feed(source: Source, stop: Event, stall_seconds: float) -> Feed:
+
+def open_feed(source: Source, stop: Halt, stall_seconds: float) -> Feed:
     """Open what gives the bytes of a web address, a FIFO or standard input.
 
     Raises:

@@ -15,7 +15,7 @@ from s3d.clip import ClipSpec
 from s3d.data.container import no_frame
 from s3d.errors import InputError
 from s3d.infer.live.connect import STALL_SECONDS, open_connection
-from s3d.infer.live.feed import LostError
+from s3d.infer.live.feed import Halt, LostError
 from s3d.infer.live.reading import Counts, Intake, Reading, Tap
 from s3d.infer.live.source import Source
 from s3d.infer.live.ticks import TickRing
@@ -66,7 +66,7 @@ class Reader:
         self.habits = habits or Habits()
         self.counts = Counts()
         self.error: Exception | None = None
-        self._begun, self._stop = Event(), Event()
+        self._begun, self._stop = Event(), Halt()
         stall = self.habits.stall_seconds
         self._intake = Intake(spec, ring, taps, self.counts, self._stop, stall, self._find)
         self._is_lost = False

@@ -108,6 +108,7 @@ class Reading:
         packets = self.connection.container.demux(self.connection.stream)
         while not self.intake.stop.is_set():
             asked = time.monotonic()
+            self.connection.beat()
             packet = self._next(packets)
             if packet is None:
                 return
