@@ -151,7 +151,8 @@ class Recorder:
             self.tell(f"no clip of {show_path(event.label)}: {MOST_OPEN} are being written")
             return
         kept = [frame for frame in self._recent if frame[0] >= begin]
-        clip = _Clip(_free_path(self.rule.folder, event), kept, self.tell)
+        taken = {clip.path for clip in self._all}
+        clip = _Clip(_free_path(self.rule.folder, event, taken), kept, self.tell)
         self._open[event.number] = clip
         self._all.append(clip)
 
@@ -237,12 +238,13 @@ class _Clip:
                     return None
 
 
-def _free_path(folder: Path, event: LiveEvent) -> Path:
+def _free_path(folder: Path, event: LiveEvent, taken: set[Path]) -> Path:
+    """Return a file of that time and label that is neither there nor being written."""
     moment = datetime.fromisoformat(event.time.replace("Z", "+00:00"))
     label = re.sub(r"[^\w-]+", "_", event.label).strip("_")[:60] or "event"
     name = f"{moment:%Y%m%dT%H%M%S}.{moment.microsecond // 1000:03d}Z_{label}"
     path, number = folder / f"{name}.mp4", 1
-    while path.exists():
+    while path in taken or path.exists():
         number += 1
         path = folder / f"{name}_{number}.mp4"
     return path

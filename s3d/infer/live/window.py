@@ -57,7 +57,8 @@ def _ink(text: str, height_px: int) -> npt.NDArray[np.uint8]:
 
     font = FT2Font(findfont("DejaVu Sans"))
     font.set_size(height_px * 0.75, 96)  # Points at 96 to the inch: height_px is one em.
-    font.set_text(text or " ", 0.0)
+    known = font.get_charmap()
+    font.set_text("".join(c if ord(c) in known else "?" for c in text) or " ", 0.0)
     font.draw_glyphs_to_bitmap(antialiased=True)
     ink: npt.NDArray[np.uint8] = np.array(font.get_image(), np.uint8)
     return ink
