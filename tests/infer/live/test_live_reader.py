@@ -115,10 +115,10 @@ def test_a_file_plays_again_and_again(tmp_path: Path, write_video: WriteVideo) -
 def test_a_server_that_drops_connections_is_asked_again(format: str, kind: str) -> None:
     film = make_film(grey_frames(RISING), format=format)
     acts = [lambda send, n=n: play(film, send, n, n + 15) for n in (0, 15, 30)]
-    with serve(Script([*acts, lambda send: play(film, send, 30)], kind)) as url:
-        with watching(url) as watcher:
-            watcher.wait(lambda: watcher.reader.counts.reconnects >= 2)
-            watcher.wait(lambda: len(watcher.shown) > 44)
+    script = Script([*acts, lambda send: play(film, send, 30)], kind)
+    with serve(script) as url, watching(url) as watcher:
+        watcher.wait(lambda: watcher.reader.counts.reconnects >= 2)
+        watcher.wait(lambda: len(watcher.shown) > 44)
     assert near(watcher.levels()[:45], RISING[:45])
     said = [note.partition(": ")[2].partition(" (")[0] for note in watcher.notes[:4]]
     assert said == ["lost", "there again", "lost", "there again"]
