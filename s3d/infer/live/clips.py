@@ -221,11 +221,10 @@ class _Clip:
             container.mux(stream.encode(None))
 
     def _frames(self) -> Iterator[tuple[float, VideoFrame]]:
-        reader, size = JpegReader(), None
+        reader = JpegReader()
         while (kept := self._next()) is not None:
-            picture = VideoFrame.from_ndarray(reader.decode(kept[1]), format="rgb24")
-            size = size or (picture.width, picture.height)
-            yield kept[0], picture.reformat(*size, "yuv420p")
+            # The encoder brings it to the size of the first, where the stream's has changed.
+            yield kept[0], VideoFrame.from_ndarray(reader.decode(kept[1]), format="rgb24")
 
     def _next(self) -> Kept | None:
         """Return the next frame; None at the end, which comes without one where the source left."""

@@ -24,7 +24,7 @@ class LiveEvent:
         score: The mean of its scores so far.
         start_seconds: When it began, since the first frame.
         end_seconds: When it ended; of one that goes on, up to when it is known.
-        delay_seconds: From the arrival of the frame that showed it until it is told.
+        delay_seconds: From when the frame that showed it was taken until it is told.
     """
 
     event: Literal["begin", "end"]
@@ -71,12 +71,12 @@ class EventKeeper:
         """
         self.segmenter = Segmenter(labels, rule)
         self.tellers, self.wall, self.count = list(tellers), wall, 0
-        self._delay, self._wall_end, self._end = 0.0, wall(), 0.0
+        self._delay, self._origin = 0.0, wall()
 
     def on_window(self, moment: Moment) -> None:
         """Take a window."""
-        self._delay, self._end = moment.delay_seconds, moment.end_seconds
-        self._wall_end = self.wall() - moment.delay_seconds
+        self._delay = moment.delay_seconds
+        self._origin = self.wall() - moment.age_seconds
         self._tell(self.segmenter.push(moment.start_seconds, moment.end_seconds, moment.scores))
 
     def on_away(self) -> None:
@@ -101,7 +101,7 @@ class EventKeeper:
 
     def _time_of(self, seconds: float) -> str:
         """Return the time of day of a second of the stream."""
-        return time_text(self._wall_end - (self._end - seconds))
+        return time_text(self._origin + seconds)
 
 
 def time_text(wall_seconds: float) -> str:

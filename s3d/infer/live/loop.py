@@ -67,15 +67,15 @@ class Moment:
         start_seconds: When it began, since the first frame.
         end_seconds: When its last frame ended.
         scores: (K,) probabilities.
-        delay_seconds: From the arrival of its last frame until now.
-        end_time: When its last frame was taken, in seconds of the loop's clock.
+        delay_seconds: From when its last frame was taken, or due, until now.
+        age_seconds: From the first frame of the stream until now.
     """
 
     start_seconds: float
     end_seconds: float
     scores: Scores
     delay_seconds: float
-    end_time: float
+    age_seconds: float
 
 
 @dataclass(frozen=True)
@@ -155,7 +155,7 @@ class WatchLoop:
         self.windows = self.skipped = self.seen = 0
         self._run, self._pushed, self._covered, self._anew_at = -1, 0, 0, 0
         self._next_start: int | None = None
-        self._last_arrival = self.begin
+        self._last_taken = self.begin
         self._is_away = False
 
     def run(self, stop: Event, seconds: float | None = None) -> Tally:
@@ -185,7 +185,7 @@ class WatchLoop:
         stretch = self.ring.take(self._run, self._pushed)
         if stretch.frames:
             self._take(stretch)
-        elif self.now() - self._last_arrival > BRIDGE_SECONDS:
+        elif self.now() - self._last_taken > BRIDGE_SECONDS:
             self._go_away()
         if self.delays.turn(self.now()):
             for listener in self.listeners:
@@ -210,11 +210,11 @@ class WatchLoop:
     def _take(self, stretch: Stretch) -> None:
         if (stretch.run, stretch.first) != (self._run, self._pushed):
             self._begin_anew(stretch)
-        self._pushed, self._last_arrival = stretch.end, stretch.arrivals[-1]
+        self._pushed, self._last_taken = stretch.end, stretch.taken[-1]
         self._is_away = False
         for window in self.scorer.push(np.stack(stretch.frames), newest_only=True):
             last = window.first_frame + self.scorer.window_frames - 1
-            self._tell(window, stretch.arrivals[last - stretch.first])
+            self._tell(window, stretch.taken[last - stretch.first])
 
     def _begin_anew(self, stretch: Stretch) -> None:
         """Go on after a hole, or after frames that are gone since scoring took too long."""
@@ -227,7 +227,7 @@ class WatchLoop:
         self._anew_at = stretch.first
         self.scorer.reset(stretch.first)
 
-    def _tell(self, window: ScoredWindow, arrival: float) -> None:
+    def _tell(self, window: ScoredWindow, taken: float) -> None:
         first, end = window.first_frame, window.first_frame + self.scorer.window_frames
         stride = self.scorer.stride_frames
         if self._next_start is not None:
@@ -236,10 +236,11 @@ class WatchLoop:
         self.windows += 1
         self.seen += max(0, min(end, self._pushed) - max(first, self._covered))
         self._covered = min(end, self._pushed)
-        delay = self.now() - arrival
+        now = self.now()
+        delay = now - taken
         self.delays.add(delay)
-        rate, origin = self.ring.rate_fps, self.ring.origin or 0.0
-        moment = Moment(first / rate, end / rate, window.scores, delay, origin + end / rate)
+        rate, age = self.ring.rate_fps, now - (self.ring.origin or now)
+        moment = Moment(first / rate, end / rate, window.scores, delay, age)
         for listener in self.listeners:
             listener.on_window(moment)
 
@@ -257,7 +258,7 @@ class WatchLoop:
         fits = self._pushed - self._anew_at >= self.scorer.window_frames
         if self._covered < self._pushed and (fits or not self._anew_at):
             for window in self.scorer.finish():
-                self._tell(window, self._last_arrival)
+                self._tell(window, self._last_taken)
 
 
 def _multiple_from(number: int, step: int) -> int:

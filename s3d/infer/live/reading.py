@@ -154,26 +154,26 @@ class Reading:
         taken = self.clock.read(self._stamp(frame.pts, frame.time_base), arrival, is_queued)
         if self.connection.is_paced:
             self.intake.stop.wait(max(0.0, taken - time.monotonic()))
-            self.intake.next_due, arrival = taken + self.interval, taken
+            self.intake.next_due = taken + self.interval
         taken = max(taken, self.last_time)
         if 0 < taken - self.last_time < MOST_INTERVAL_SECONDS:
             self.interval += SMOOTHING_SHARE * (taken - self.last_time - self.interval)
         self.last_time, self.last_picture = taken, time.monotonic()
         self.intake.counts.arrived += 1
         try:
-            self._hand_on(frame, taken, arrival)
+            self._hand_on(frame, taken)
         except InputError:
             raise
         except (ValueError, FFmpegError):
             return  # A picture that cannot be converted is a damaged one.
         self.intake.on_frame()
 
-    def _hand_on(self, frame: VideoFrame, taken: float, arrival: float) -> None:
+    def _hand_on(self, frame: VideoFrame, taken: float) -> None:
         ring = self.intake.ring
         ticks = ring.ticks_of(taken, self.interval, self.has_dropped)
         self.has_dropped = False
         if ticks:
-            ring.put(ticks, self.converter.clip_frame(frame, self.intake.spec), arrival)
+            ring.put(ticks, self.converter.clip_frame(frame, self.intake.spec), taken)
         for tap in self.intake.taps:
             tap.show(frame, self.converter, taken)
 

@@ -34,13 +34,13 @@ class Stretch:
         run: Counts holes: two stretches of one run have none between them.
         first: Number of the first tick.
         frames: A frame (H, W, C) uint8 for each tick.
-        arrivals: When each had come.
+        taken: When each was taken, or was due.
     """
 
     run: int
     first: int
     frames: tuple[Frames, ...]
-    arrivals: tuple[float, ...]
+    taken: tuple[float, ...]
 
     @property
     def end(self) -> int:
@@ -93,10 +93,10 @@ class TickRing:
             self._last_time = max(time, self._last_time)
             return range(self._next, last + 1)
 
-    def put(self, ticks: range, frame: Frames, arrival: float) -> None:
-        """Fill ticks with a frame (H, W, C) uint8 that had come at `arrival`."""
+    def put(self, ticks: range, frame: Frames, taken: float) -> None:
+        """Fill ticks with a frame (H, W, C) uint8 that was taken at that time."""
         with self._changed:
-            self._kept.extend([(frame, arrival)] * len(ticks))
+            self._kept.extend([(frame, taken)] * len(ticks))
             self._next = ticks.stop
             self.due += len(ticks)
             self._changed.notify_all()
@@ -129,7 +129,7 @@ class TickRing:
             skip = first - begin if run == self._run and first > begin else 0
             kept: Sequence[tuple[Frames, float]] = list(islice(self._kept, skip, None))
         frames = tuple(frame for frame, _ in kept)
-        return Stretch(self._run, begin + skip, frames, tuple(arrival for _, arrival in kept))
+        return Stretch(self._run, begin + skip, frames, tuple(taken for _, taken in kept))
 
     def _tick_at(self, time: float) -> int:
         """Return the last tick at or before a time."""

@@ -17,7 +17,7 @@ NOON = 1_700_000_000.0  # 2023-11-14T22:13:20Z
 
 def moment(end: float, wave: float, delay: float = 0.25) -> Moment:
     scores = np.array([1 - wave, wave], np.float32)
-    return Moment(end - 1.0, end, scores, delay, 500 + end)
+    return Moment(end - 1.0, end, scores, delay, end + delay)
 
 
 def keep(said: list[LiveEvent], now: list[float]) -> EventKeeper:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from av.video.frame import VideoFrame
@@ -95,7 +96,7 @@ def test_a_file_gives_the_ticks_that_windows_of_it_hold(
         np.testing.assert_array_equal(np.stack(stretch.frames[number : number + 4]), window)
     assert len(stretch.frames) >= len(windows) + 2
     assert watcher.reader.counts.arrived == 30
-    due = np.subtract(stretch.arrivals, stretch.arrivals[0])
+    due = np.subtract(stretch.taken, stretch.taken[0])
     assert np.abs(due - np.arange(len(due)) / rate_fps).max() < 0.021
 
 
@@ -104,6 +105,7 @@ def test_a_file_plays_again_and_again(tmp_path: Path, write_video: WriteVideo) -
     with watching(str(path), loop=True) as watcher:
         watcher.wait(lambda: len(watcher.shown) > 14)
         assert near(watcher.levels()[:15], RISING[:5] * 3)
+        assert np.abs(np.diff([time for time, _ in watcher.shown]) - 0.04).max() < 0.002
         assert watcher.ring.take(1, 0).run == 1
         assert not watcher.notes
         assert watcher.reader.counts.reconnects == 0
@@ -136,7 +138,7 @@ def test_frames_come_at_once_and_not_when_a_buffer_is_full() -> None:
     with serve(Script([act])) as url, watching(url) as watcher:
         watcher.wait(lambda: len(watcher.shown) > 40)
         stretch = watcher.ring.take(1, 0)
-    late = [a - s for a, s in zip(stretch.arrivals[20:40], sent[20:40], strict=True)]
+    late = [a - s for a, s in zip(stretch.taken[20:40], sent[20:40], strict=True)]
     # MPEG-TS tells where a picture ends by the next one, and so does the parser of H.264.
     assert np.median(late) < 0.2
 
@@ -201,6 +203,22 @@ def test_a_stream_that_stalls_is_opened_again() -> None:
     runs = watcher.ring.take(1, 0)
     assert runs.run == 2
     assert runs.first > 20
+
+
+def test_a_reader_that_waits_for_a_silent_server_stops_at_once() -> None:
+    film, silent = make_film(grey_frames(RISING)), threading.Event()
+
+    def act(send: Send) -> None:
+        play(film, send, 0, 10)
+        silent.wait(20)
+
+    with serve(Script([act])) as url:
+        with watching(url, stall_seconds=15.0) as watcher:
+            watcher.wait(lambda: len(watcher.shown) > 5)
+            time.sleep(0.3)
+            begin = time.monotonic()
+        assert time.monotonic() - begin < 1
+        silent.set()
 
 
 def test_bytes_without_pictures_are_a_stall() -> None:
@@ -288,10 +306,9 @@ def test_decoding_that_is_too_slow_drops_frames_and_catches_up(
             if watcher.shown:
                 number = watcher.shown[-1][1] - 20
                 late.append(time.monotonic() - begin[0] - number / 100)
-        watcher.wait(lambda: max(watcher.levels()) >= 212)
     assert watcher.reader.counts.dropped > 50
-    assert max(late) < 0.9
-    assert watcher.reader.counts.arrived > 180
+    assert max(late) < 1.0  # Undropped, it would be 1.4 s behind by now, and more and more.
+    assert watcher.reader.counts.arrived > 100
 
 
 def test_a_file_that_decodes_too_slowly_keeps_its_time(
@@ -354,9 +371,9 @@ def test_no_such_camera() -> None:
         pass
 
 
-def test_sound_alone_is_no_video_to_watch(tmp_path: Path) -> None:
-    import av
-
+@pytest.fixture
+def sound(tmp_path: Path) -> bytes:
+    """Return a stream that holds sound alone."""
     path = tmp_path / "sound.ts"
     with av.open(str(path), "w") as container:
         stream = container.add_stream("mp2", rate=44100)
@@ -364,13 +381,44 @@ def test_sound_alone_is_no_video_to_watch(tmp_path: Path) -> None:
         frame.sample_rate = 44100
         for _ in range(50):
             container.mux(stream.encode(frame))
-    content = path.read_bytes()
+    return path.read_bytes()
+
+
+def test_sound_alone_is_no_video_to_watch(sound: bytes) -> None:
     with (
-        serve(Script([lambda send: send(content)])) as url,
+        serve(Script([lambda send: send(sound)])) as url,
         pytest.raises(InputError, match="holds sound but no video"),
         watching(url),
     ):
         pass
+
+
+def test_a_server_that_sends_sound_for_a_while_is_asked_again(sound: bytes) -> None:
+    film = make_film(grey_frames(RISING))
+    acts = [lambda send: play(film, send, 0, 15), lambda send: send(sound)]
+    with serve(Script([*acts, lambda send: play(film, send, 20)])) as url, watching(url) as watcher:
+        watcher.wait(lambda: holds(watcher.levels(), RISING[22:45]))
+
+
+def test_a_file_of_which_nothing_decodes_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "film.ts").write_bytes(make_film(grey_frames(RISING[:5])).content)
+    monkeypatch.setattr("s3d.infer.live.reading.decode_packet", lambda packet: [])
+    for options in ({}, {"loop": True}):
+        with (
+            pytest.raises(InputError, match="no frame of it can be decoded"),
+            watching(str(tmp_path / "film.ts"), **options),
+        ):
+            pass
+
+
+def test_an_empty_standard_input_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "empty").write_bytes(b"")
+    with (tmp_path / "empty").open() as file:
+        monkeypatch.setattr("sys.stdin", file)
+        with pytest.raises(InputError, match=r"standard input: .*Pipe a video in"), watching("-"):
+            pass
 
 
 def test_a_playlist_opens_nothing(tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ def test_the_oldest_are_dropped_and_that_is_told() -> None:
     feed(ring, [n / 10 for n in range(4)], 0.1)
     stretch = ring.take(1, 0)
     assert (stretch.run, stretch.first, stretch.end) == (1, 0, 4)
-    assert stretch.arrivals == (0.0, 0.1, 0.2, 0.3)
+    assert stretch.taken == (0.0, 0.1, 0.2, 0.3)
     assert not ring.take(1, 4).frames
     feed(ring, [n / 10 for n in range(4, 12)], 0.1)
     late = ring.take(1, 4)
