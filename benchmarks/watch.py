@@ -47,6 +47,7 @@ RECIPE: dict[str, Any] = {"size": 48, "frames": 8, "rate_fps": 8.0, "epochs": 25
 STRIDE_SECONDS = 0.25
 THRESHOLD = 0.6
 LEAST_SECONDS = 0.5
+SMOOTH_WINDOWS = 3
 RATE_FPS, SIZE_PX = 25, (64, 80)
 STILL_SECONDS, ACTION_SECONDS = (2.5, 4.5), (3.0, 5.0)
 KEY_EVERY = 10
@@ -76,7 +77,12 @@ def main() -> None:
         "what": "s3d watch on all cores: a film in real time, and a server that drops connections",
         "command": "scripts/benchmark watch",
         "net": {"classes": [*ACTIONS, NOTHING], **RECIPE},
-        "options": {"stride": STRIDE_SECONDS, "threshold": THRESHOLD, "least": LEAST_SECONDS},
+        "options": {
+            "stride": STRIDE_SECONDS,
+            "threshold": THRESHOLD,
+            "least": LEAST_SECONDS,
+            "smooth": SMOOTH_WINDOWS,
+        },
         "file": watch_file(model, args.seconds),
         "server": watch_server(model, args.server_seconds, args.drop_every),
         **describe_machine(),
@@ -185,7 +191,7 @@ def watch(source: str, model: Path, seconds: float | None) -> list[dict[str, Any
     """Run `s3d watch` in a process of its own, and return what it says."""
     words = [sys.executable, "-m", "s3d", "watch", source, "--model", str(model), "--json"]
     words += ["--stride", str(STRIDE_SECONDS), "--threshold", str(THRESHOLD)]
-    words += ["--least", str(LEAST_SECONDS), "--nothing", NOTHING]
+    words += ["--least", str(LEAST_SECONDS), "--nothing", NOTHING, "--smooth", str(SMOOTH_WINDOWS)]
     words += ["--seconds", str(seconds)] if seconds else []
     done = subprocess.run(words, stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode:

@@ -142,7 +142,7 @@ def _set_up(options: argparse.Namespace, recognizer: Recognizer) -> _Setup:
 
 
 def _make_scorer(recognizer: Recognizer, stride_seconds: float | None) -> WindowScorer:
-    """Return what scores windows, after it has scored one: the first takes longer than others."""
+    """Return what scores windows, after it has scored some: the first take longer than others."""
     import numpy as np
 
     from s3d.infer.scorer import WindowScorer
@@ -154,8 +154,9 @@ def _make_scorer(recognizer: Recognizer, stride_seconds: float | None) -> Window
         check_stride(stride_seconds)
         stride = max(1, round(stride_seconds * spec.rate_fps))
     scorer = WindowScorer(recognizer, stride)
-    blank = np.zeros((scorer.window_frames, *spec.size_px, spec.channels), np.uint8)
-    scorer.push(blank)
+    # Noise, since the scorer proves on the first windows that what they share is the same.
+    shape = scorer.window_frames + 2 * stride, *spec.size_px, spec.channels
+    scorer.push(np.random.default_rng(0).integers(0, 256, shape, np.uint8))
     scorer.reset()
     return scorer
 
