@@ -211,7 +211,7 @@ def watch_file(model: Path, seconds: float) -> dict[str, Any]:
         "p95_ms_by_minute": [round(1000 * minute["p95_seconds"], 1) for minute in minutes],
         "p50_ms_by_minute": [round(1000 * minute["p50_seconds"], 1) for minute in minutes],
         **sum_up(said),
-        **compare(film.truth, find_events(said, 0.0), seconds),
+        **compare(film.truth, find_events(said, 0.0), (0.0, seconds)),
     }
 
 
@@ -220,15 +220,14 @@ def watch_server(model: Path, seconds: float, drop_every: float) -> dict[str, An
     film = make_film(seconds + 30, seed=2)
     with LiveServer(film, drop_every) as server:
         said = watch(server.url, model, seconds)
-    begin = parse_time(next(line for line in said if line["event"] == "start")["time"])
-    events = find_events(said, begin - server.begin)
-    known = [t for t in film.truth if t.start >= begin - server.begin]
+    started = parse_time(next(line for line in said if line["event"] == "start")["time"])
+    begin = started - server.begin
     return {
         "seconds": seconds,
         "drop_every_seconds": drop_every,
         "connections": server.connections,
         **sum_up(said),
-        **compare(known, events, begin - server.begin + seconds),
+        **compare(film.truth, find_events(said, begin), (begin, begin + seconds)),
     }
 
 
@@ -253,17 +252,25 @@ def find_events(said: Sequence[dict[str, Any]], shift: float) -> list[Happening]
     ]
 
 
-def compare(truth: Sequence[Happening], found: Sequence[Happening], end: float) -> dict[str, Any]:
-    """Say which of the events that were over by the end are found, and what else is said."""
-    due = [true for true in truth if true.end < end - 1]
+def compare(
+    truth: Sequence[Happening], found: Sequence[Happening], seen: tuple[float, float]
+) -> dict[str, Any]:
+    """Say which events that were seen whole are found, and what else is said.
+
+    Args:
+        truth: All events of the film.
+        found: What was said.
+        seen: From when to when the film was watched, in its seconds.
+    """
+    due = [t for t in truth if t.start > seen[0] and t.end < seen[1] - 1]
     hits = [[f for f in found if f.label == t.label and overlap(t, f) > 0.5] for t in due]
-    true_at_all = [f for f in found if any(f.label == t.label and overlap(t, f) > 0 for t in truth)]
+    true = [f for f in found if any(f.label == t.label and overlap(t, f) > 0 for t in truth)]
     shift = [abs(hit[0].start - t.start) for t, hit in zip(due, hits, strict=True) if hit]
     return {
         "events": len(due),
         "lost": sum(not hit for hit in hits),
         "in_two_pieces": sum(len(hit) > 1 for hit in hits),
-        "false": len(found) - len(true_at_all),
+        "false": len(found) - len(true),
         "median_error_of_begin_seconds": round(float(np.median(shift)), 2) if shift else None,
     }
 

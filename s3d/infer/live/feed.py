@@ -26,6 +26,7 @@ from urllib.request import (
 )
 
 from s3d import __version__
+from s3d.errors import InputError
 from s3d.infer.live.source import Source
 from s3d.web import Redirects
 
@@ -132,6 +133,12 @@ class WebFeed(_Patience):
             request, timeout=stall_seconds
         )
         kind = self.response.headers.get_content_type()
+        if kind.endswith("mpegurl") or kind == "application/dash+xml":
+            self.response.close()
+            raise InputError(
+                f"{source.shown}: is a play list (HLS or DASH), which would open other addresses. "
+                "Pipe it in: ffmpeg -i URL -c copy -f mpegts - | s3d watch -"
+            )
         self.format = "mpjpeg" if kind == "multipart/x-mixed-replace" else None
         self.is_whole = self.response.length is not None
         stop.wake = self._wake
@@ -166,6 +173,7 @@ def open_feed(source: Source, stop: Halt, stall_seconds: float) -> Feed:
 
     Raises:
         OSError: It cannot be opened; urllib's errors are among these.
+        InputError: It is a play list.
         http.client.HTTPException: What answers is no web server.
     """
     if source.kind == "web":

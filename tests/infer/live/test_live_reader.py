@@ -434,6 +434,13 @@ def test_a_playlist_opens_nothing(tmp_path: Path) -> None:
             watching(url, patience_seconds=0.3),
         ):
             pass
+    for kind in ("application/vnd.apple.mpegurl", "audio/x-mpegURL", "application/dash+xml"):
+        with (
+            serve(Script([lambda send: send(playlist)], kind)) as url,
+            pytest.raises(InputError, match=r"is a play list .* ffmpeg -i URL"),
+            watching(url),
+        ):
+            pass
 
 
 def test_film_helper_tells_where_frames_end() -> None:
