@@ -7,8 +7,8 @@ result is never later than one scoring and one stride after its last frame, howe
 
 Where the source is away for up to half a second, nothing is missing: ticks take the frames around.
 Beyond that no window reaches over the hole. An event that goes on before and after a hole of up to
-3 s is one event; a longer one ends it where it was last seen. What began and ended within a hole, or
-left less than a window on either side of it, cannot be known.
+3 s is one event; a longer one ends it where it was last seen. What began and ended within a hole,
+or left less than a window on either side of it, cannot be known.
 """
 
 from __future__ import annotations
