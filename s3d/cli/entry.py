@@ -20,6 +20,7 @@ from s3d.cli import (
     sample,
     shard,
     train,
+    watch,
 )
 from s3d.cli.parser import Parser, parse
 from s3d.cli.terminal import escape_what_cannot_be_encoded, first_complains, print_error
@@ -28,7 +29,8 @@ from s3d.errors import InputError
 INTERRUPTED = 130
 
 VERBS = (
-    train, evaluate, predict, features, check, flow, shard, convert, sample, list_networks, cost,
+    train, evaluate, predict, watch, features, check, flow, shard, convert, sample,
+    list_networks, cost,
 )  # fmt: skip
 """In the order of the help."""
 
@@ -38,6 +40,7 @@ EXAMPLES = """examples:
   s3d evaluate clips/test --model run/model.safetensors
   s3d predict video.mp4 --model run/model.safetensors
   s3d predict video.mp4                             with published weights, downloaded once
+  s3d watch 0 --model run/model.safetensors         tell what a camera sees, as it happens
   s3d features videos --at mixed5c --out features   numbers for other models, with their times
   s3d check ucf101:/data/UCF-101                    find broken, doubled and missing videos
   s3d flow videos --out flow                        optical flow, for two streams
