@@ -1,0 +1,493 @@
+/* Convolutions and pools on channels-last activations, below the count of multiplications that the
+   sum over a window needs.
+
+   Memory is (B, T, H, W, C) float32; `ldi` and `ldo` are the floats from one position to the next,
+   so a layer can read and write a slice of a wider buffer. Every kernel cuts its work in units; a
+   unit transforms a block of input into scratch that stays in the L2 cache, multiplies panel after
+   panel of output channels, and puts each panel in its place, biased and rectified, at once. */
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#ifdef __AVX__
+#include <immintrin.h>
+#endif
+#ifdef _OPENMP
+#include <omp.h>
+#endif
+
+#if defined(__AVX512F__)
+#define VL 16
+#define MR 14
+#elif defined(__AVX__)
+#define VL 8
+#define MR 6
+#else
+#define VL 4
+#define MR 6
+#endif
+#define NR (2 * VL)
+#define INLINE static inline __attribute__((always_inline))
+#define UNROLL _Pragma("GCC unroll 64")
+
+typedef float vec __attribute__((vector_size(4 * VL), aligned(4), may_alias));
+typedef float oct __attribute__((vector_size(32), aligned(4), may_alias));
+
+/* What one convolution reads and writes. Sizes are those of the input; out_* those of the output.
+   `u` are weights as kernels.py packs them, `bias` as many as `cout`, padded to whole vectors. */
+typedef struct {
+    const float *in;
+    float *out;
+    const float *u, *bias;
+    long ldi, ldo, cin, cout;
+    long b, t, h, w, out_t, out_h, out_w;
+    long kt, kh, kw, st, sh, sw, pt, ph, pw;
+    long relu, threads;
+} layer;
+
+/* ---------------------------------------------------------------- small things */
+
+INLINE vec load(const float *p) { return *(const vec *)p; }
+INLINE void store(float *p, vec v) { *(vec *)p = v; }
+INLINE vec load_some(const float *p, long n) {
+    vec v = {0};
+    if (n >= VL) return load(p);
+    for (long i = 0; i < n; i++) v[i] = p[i];
+    return v;
+}
+INLINE void store_some(float *p, vec v, long n) {
+    if (n >= VL) store(p, v);
+    else for (long i = 0; i < n; i++) p[i] = v[i];
+}
+INLINE vec larger(vec a, vec b) {
+#if defined(__AVX512F__)
+    return (vec)_mm512_max_ps((__m512)a, (__m512)b);
+#elif defined(__AVX__)
+    return (vec)_mm256_max_ps((__m256)a, (__m256)b);
+#else
+    vec v;
+    UNROLL for (int i = 0; i < VL; i++) v[i] = a[i] > b[i] ? a[i] : b[i];
+    return v;
+#endif
+}
+INLINE vec rectified(vec v) { return larger((vec){0}, v); } /* in this order NaN stays NaN */
+INLINE long up(long n, long unit) { return (n + unit - 1) / unit * unit; }
+INLINE long least(long a, long b) { return a < b ? a : b; }
+INLINE long most(long a, long b) { return a > b ? a : b; }
+
+static __thread float *scratch_start;
+static __thread size_t scratch_floats;
+
+/* Scratch of this thread, kept between calls; NULL where memory is out. */
+static float *scratch(size_t floats) {
+    if (floats > scratch_floats) {
+        void *p = NULL;
+        free(scratch_start);
+        scratch_start = NULL;
+        scratch_floats = 0;
+        if (posix_memalign(&p, 4096, floats * sizeof(float))) return NULL;
+        scratch_start = p;
+        scratch_floats = floats;
+    }
+    return scratch_start;
+}
+
+static long cache_floats(void) {
+    static long floats = 0;
+    if (!floats) {
+        long bytes = -1;
+#ifdef _SC_LEVEL2_CACHE_SIZE
+        bytes = sysconf(_SC_LEVEL2_CACHE_SIZE);
+#endif
+        floats = (bytes < (1 << 17) ? 1 << 18 : least(bytes, 1 << 21)) / 4;
+    }
+    return floats;
+}
+
+long s3d_vector(void) { return VL; }
+
+/* ---------------------------------------------------------------- matrix product */
+
+/* c[mr][nv*VL] = a[mr][depth] . b[depth][nv*VL], with mr and nv known to the compiler. */
+INLINE void product(const int mr, const int nv, const int finish, const float *a, long lda,
+                    long depth, const float *b, float *c, long ldc, const float *bias, long relu,
+                    long n) {
+    vec sum[MR][2];
+    UNROLL for (int i = 0; i < mr; i++) UNROLL for (int j = 0; j < nv; j++)
+        sum[i][j] = finish ? load(bias + j * VL) : (vec){0};
+    const float *row[5];
+    UNROLL for (int i = 0; i < 5; i++) row[i] = a + 3 * i * lda;
+    for (long k = 0; k < depth; k++) {
+        vec line[2];
+        UNROLL for (int j = 0; j < nv; j++) line[j] = load(b + j * VL);
+        b += nv * VL;
+        UNROLL for (int i = 0; i < mr; i++) {
+            const float x = row[i / 3][(i % 3) * lda];
+            UNROLL for (int j = 0; j < nv; j++) sum[i][j] += x * line[j];
+        }
+        UNROLL for (int i = 0; i < 5; i++) row[i]++;
+    }
+    UNROLL for (int i = 0; i < mr; i++) UNROLL for (int j = 0; j < nv; j++) {
+        vec v = sum[i][j];
+        if (finish && relu) v = rectified(v);
+        if (finish) store_some(c + i * ldc + j * VL, v, n - j * VL);
+        else store(c + i * ldc + j * VL, v);
+    }
+}
+
+#define CASE(M)                                                                                    \
+    case M:                                                                                        \
+        if (finish) {                                                                              \
+            if (nv == 2) product(M, 2, 1, a, lda, depth, b, c, ldc, bias, relu, n);                \
+            else product(M, 1, 1, a, lda, depth, b, c, ldc, bias, relu, n);                        \
+        } else {                                                                                   \
+            if (nv == 2) product(M, 2, 0, a, lda, depth, b, c, ldc, bias, relu, n);                \
+            else product(M, 1, 0, a, lda, depth, b, c, ldc, bias, relu, n);                        \
+        }                                                                                          \
+        break;
+
+static void some_rows(int mr, int nv, int finish, const float *a, long lda, long depth,
+                      const float *b, float *c, long ldc, const float *bias, long relu, long n) {
+    switch (mr) {
+        CASE(1) CASE(2) CASE(3) CASE(4) CASE(5) CASE(6)
+#if MR == 14
+        CASE(7) CASE(8) CASE(9) CASE(10) CASE(11) CASE(12) CASE(13) CASE(14)
+#endif
+    }
+}
+
+/* As many rows as there are, cut evenly. */
+static void all_rows(long rows, int nv, int finish, const float *a, long lda, long depth,
+                     const float *b, float *c, long ldc, const float *bias, long relu, long n) {
+    long cuts = (rows + MR - 1) / MR;
+    for (long i = 0, from = 0; i < cuts; i++) {
+        long to = (i + 1) * rows / cuts;
+        some_rows((int)(to - from), nv, finish, a + from * lda, lda, depth, b, c + from * ldc, ldc,
+                  bias, relu, n);
+        from = to;
+    }
+}
+
+/* The panels of a layer: all NR channels wide but the last, which may be VL wide. */
+INLINE int panel_vectors(long cout, long first) { return cout - first > VL ? 2 : 1; }
+
+/* ---------------------------------------------------------------- transforms */
+
+/* F(4, 3), points 0, 1, -1, 2, -2, infinity. */
+INLINE void in6(const vec *d, long s, vec *v) {
+    vec a = d[4 * s] - 4 * d[2 * s], b = d[3 * s] - 4 * d[s];
+    vec c = d[4 * s] - d[2 * s], e = 2 * (d[3 * s] - d[s]);
+    v[0] = 4 * d[0] - 5 * d[2 * s] + d[4 * s];
+    v[1] = a + b;
+    v[2] = a - b;
+    v[3] = c + e;
+    v[4] = c - e;
+    v[5] = 4 * d[s] - 5 * d[3 * s] + d[5 * s];
+}
+INLINE void out6(const vec *m, long s, vec *y) {
+    vec a = m[s] + m[2 * s], b = m[s] - m[2 * s];
+    vec c = m[3 * s] + m[4 * s], e = m[3 * s] - m[4 * s];
+    y[0] = m[0] + a + c;
+    y[1] = b + 2 * e;
+    y[2] = a + 4 * c;
+    y[3] = b + 8 * e + m[5 * s];
+}
+
+/* F(4, 4), points 1, -1, 2, -2, 1/2, -1/2, infinity; for any vector type. */
+#define IN7(T, d, v)                                                                               \
+    do {                                                                                           \
+        T e1 = d[0] - 4.25f * d[2] + d[4], o1 = d[1] - 4.25f * d[3] + d[5];                        \
+        T e2 = 2 * (0.25f * d[0] - 1.25f * d[2] + d[4]), o2 = 0.25f * d[1] - 1.25f * d[3] + d[5];  \
+        T e3 = 0.5f * (4 * d[0] - 5 * d[2] + d[4]), o3 = 4 * d[1] - 5 * d[3] + d[5];               \
+        v[0] = o1 + e1;                                                                            \
+        v[1] = o1 - e1;                                                                            \
+        v[2] = o2 + e2;                                                                            \
+        v[3] = o2 - e2;                                                                            \
+        v[4] = o3 + e3;                                                                            \
+        v[5] = o3 - e3;                                                                            \
+        v[6] = d[6] - 5.25f * d[4] + 5.25f * d[2] - d[0];                                          \
+    } while (0)
+INLINE void in7(const vec *d, vec *v) { IN7(vec, d, v); }
+INLINE void in7_oct(const oct *d, oct *v) { IN7(oct, d, v); }
+INLINE void out7(const vec *m, vec *y) {
+    vec s1 = m[0] + m[1], d1 = m[0] - m[1], s2 = m[2] + m[3], d2 = m[2] - m[3];
+    vec s3 = m[4] + m[5], d3 = m[4] - m[5];
+    y[0] = s1 + s2 + s3;
+    y[1] = d1 + 2 * d2 + 0.5f * d3;
+    y[2] = s1 + 4 * s2 + 0.25f * s3;
+    y[3] = d1 + 8 * d2 + 0.125f * d3 + m[6];
+}
+
+/* ---------------------------------------------------------------- how work is cut */
+
+typedef struct {
+    long rows, groups, per_group; /* rows of a unit; groups of panels, panels in each */
+} cut;
+
+/* Rows so that what is transformed fills half the cache; panels are shared out where rows are few. */
+static cut cut_work(const layer *l, long rows, long floats_per_row, long whole) {
+    cut k;
+    long panels = (l->cout + NR - 1) / NR, fit = cache_floats() / 2 / floats_per_row;
+    fit = most(fit / whole * whole, whole);
+    fit = least(fit, up(256, whole));
+    long blocks = (rows + fit - 1) / fit, wanted = l->threads > 1 ? 3 * l->threads : 1;
+    if (blocks < wanted) blocks = most(blocks, least(wanted, (rows + 2 * MR - 1) / (2 * MR)));
+    k.rows = up((rows + blocks - 1) / blocks, whole);
+    blocks = (rows + k.rows - 1) / k.rows;
+    long groups = least(panels, most(1, wanted / blocks));
+    k.per_group = (panels + groups - 1) / groups;
+    k.groups = (panels + k.per_group - 1) / k.per_group;
+    return k;
+}
+
+static const float zeros[4096];
+
+/* ---------------------------------------------------------------- 1 x 3 x 3 */
+
+static void space_input(const layer *l, const float *const *from, float *v, long step) {
+    long cin = l->cin;
+    for (long c = 0; c < cin; c += VL) {
+        if (c + VL > cin && cin >= VL) c = cin - VL; /* the last vector overlaps the one before */
+        long n = cin - c;
+        vec mid[36];
+        UNROLL for (int x = 0; x < 6; x++) {
+            vec d[6], r[6];
+            UNROLL for (int y = 0; y < 6; y++) d[y] = load_some(from[y * 6 + x] + c, n);
+            in6(d, 1, r);
+            UNROLL for (int y = 0; y < 6; y++) mid[y * 6 + x] = r[y];
+        }
+        UNROLL for (int y = 0; y < 6; y++) {
+            vec r[6];
+            in6(mid + y * 6, 1, r);
+            UNROLL for (int x = 0; x < 6; x++) store(v + (y * 6 + x) * step + c, r[x]);
+        }
+    }
+}
+
+INLINE void space_output(const float *m, long step, vec bias, long relu, vec *y) {
+    vec mid[24];
+    UNROLL for (int x = 0; x < 6; x++) {
+        vec d[6], r[4];
+        UNROLL for (int i = 0; i < 6; i++) d[i] = load(m + (i * 6 + x) * step);
+        out6(d, 1, r);
+        UNROLL for (int i = 0; i < 4; i++) mid[i * 6 + x] = r[i];
+    }
+    UNROLL for (int i = 0; i < 4; i++) {
+        vec r[4];
+        out6(mid + i * 6, 1, r);
+        UNROLL for (int x = 0; x < 4; x++) {
+            vec s = r[x] + bias;
+            y[i * 4 + x] = relu ? rectified(s) : s;
+        }
+    }
+}
+
+typedef struct {
+    long frame, y, x; /* the first output of a tile */
+} tile;
+
+INLINE tile find_tile(const layer *l, long i) {
+    long across = (l->out_w + 3) / 4, down = (l->out_h + 3) / 4;
+    tile t = {i / (across * down), i / across % down * 4, i % across * 4};
+    return t;
+}
+
+static void space_unit(const layer *l, cut k, long first, long rows, long group, float *v) {
+    long lda = up(l->cin, VL) + 0, step = rows * lda + VL, across = rows * NR + VL;
+    float *m = v + 36 * step;
+    for (long r = 0; r < rows; r++) {
+        tile t = find_tile(l, first + r);
+        const float *from[36], *frame = l->in + t.frame * l->h * l->w * l->ldi;
+        for (int i = 0; i < 36; i++) {
+            long y = t.y - l->ph + i / 6, x = t.x - l->pw + i % 6;
+            int inside = y >= 0 && y < l->h && x >= 0 && x < l->w;
+            from[i] = inside ? frame + (y * l->w + x) * l->ldi : zeros;
+        }
+        space_input(l, from, v + r * lda, step);
+    }
+    long last = least(l->cout, (group + 1) * k.per_group * NR);
+    for (long c = group * k.per_group * NR; c < last; c += NR) {
+        int nv = panel_vectors(l->cout, c);
+        const float *u = l->u + c * 36 * l->cin;
+        for (int i = 0; i < 36; i++)
+            all_rows(rows, nv, 0, v + i * step, lda, l->cin, u + i * l->cin * nv * VL,
+                     m + i * across, NR, NULL, 0, 0);
+        for (long r = 0; r < rows; r++) {
+            tile t = find_tile(l, first + r);
+            float *to = l->out + ((t.frame * l->out_h + t.y) * l->out_w + t.x) * l->ldo + c;
+            for (int j = 0; j < nv; j++) {
+                vec y[16];
+                space_output(m + r * NR + j * VL, across, load(l->bias + c + j * VL), l->relu, y);
+                long n = l->cout - c - j * VL;
+                int high = (int)least(4, l->out_h - t.y), wide = (int)least(4, l->out_w - t.x);
+                for (int i = 0; i < high; i++)
+                    for (int x = 0; x < wide; x++)
+                        store_some(to + (i * l->out_w + x) * l->ldo + j * VL, y[i * 4 + x], n);
+            }
+        }
+    }
+}
+
+/* 1 x 3 x 3 at stride 1 by F(4 x 4, 3 x 3). Returns 1 where memory is out. */
+int s3d_space(const layer *l) {
+    long tiles = l->b * l->t * ((l->out_h + 3) / 4) * ((l->out_w + 3) / 4);
+    cut k = cut_work(l, tiles, 36 * up(l->cin, VL), MR);
+    long blocks = (tiles + k.rows - 1) / k.rows;
+    size_t floats = 36 * (k.rows * (up(l->cin, VL) + NR) + 2 * VL);
+    int failed = 0;
+#pragma omp parallel for schedule(dynamic) num_threads(l->threads) reduction(|| : failed)
+    for (long i = 0; i < blocks * k.groups; i++) {
+        long first = i / k.groups * k.rows;
+        float *v = scratch(floats);
+        if (!v) failed = 1;
+        else space_unit(l, k, first, least(k.rows, tiles - first), i % k.groups, v);
+    }
+    return failed;
+}
+
+/* ---------------------------------------------------------------- along time */
+
+typedef struct {
+    long clip, first, count, tiles; /* a clip, a run of its places, tiles of 4 frames each */
+} stretch;
+
+/* Transforms one place of one tile: the frames of `phase`, for all channels. */
+INLINE void time_input(const int points, const layer *l, const float *in, long frame, long apart,
+                       float *v, long step) {
+    const float *from[7];
+    long size = l->h * l->w * l->ldi, cin = l->cin;
+    for (int i = 0; i < points; i++) {
+        long t = frame + i * apart;
+        from[i] = t >= 0 && t < l->t ? in + t * size : zeros;
+    }
+    for (long c = 0; c < cin; c += VL) {
+        if (c + VL > cin && cin >= VL) c = cin - VL;
+        vec d[7], r[7];
+        UNROLL for (int i = 0; i < points; i++) d[i] = load_some(from[i] + c, cin - c);
+        if (points == 6) in6(d, 1, r);
+        else in7(d, r);
+        UNROLL for (int i = 0; i < points; i++) store(v + i * step + c, r[i]);
+    }
+}
+
+INLINE void time_unit(const int points, const layer *l, cut k, stretch s, long group, float *v) {
+    const int phases = points == 6 ? 1 : 2;
+    long wide = up(l->cin, VL), lda = phases * wide, depth = phases * l->cin;
+    long rows = s.count * s.tiles, step = rows * lda + VL, across = rows * NR + VL;
+    long places = l->h * l->w, out_places = l->out_h * l->out_w;
+    float *m = v + points * step;
+    const float *in = l->in + (s.clip * l->t * places + s.first) * l->ldi;
+    for (long i = 0; i < s.tiles; i++)
+        for (long p = 0; p < s.count; p++)
+            for (int f = 0; f < phases; f++)
+                /* the second phase follows at once: depth is whole where cin is not */
+                time_input(points, l, in + p * l->ldi, i * 4 * phases - l->pt + f, phases,
+                           v + (i * s.count + p) * lda + f * l->cin, step);
+    long last = least(l->cout, (group + 1) * k.per_group * NR);
+    for (long c = group * k.per_group * NR; c < last; c += NR) {
+        int nv = panel_vectors(l->cout, c);
+        const float *u = l->u + c * points * depth;
+        for (int i = 0; i < points; i++)
+            all_rows(rows, nv, 0, v + i * step, lda, depth, u + i * depth * nv * VL, m + i * across,
+                     NR, NULL, 0, 0);
+        for (long i = 0; i < s.tiles; i++)
+            for (long p = 0; p < s.count; p++)
+                for (int j = 0; j < nv; j++) {
+                    vec d[7], y[4], bias = load(l->bias + c + j * VL);
+                    const float *from = m + (i * s.count + p) * NR + j * VL;
+                    UNROLL for (int x = 0; x < points; x++) d[x] = load(from + x * across);
+                    if (points == 6) out6(d, 1, y);
+                    else out7(d, y);
+                    long n = l->cout - c - j * VL;
+                    long at = (s.clip * l->out_t + i * 4) * out_places + s.first + p;
+                    float *to = l->out + at * l->ldo + c + j * VL;
+                    UNROLL for (int x = 0; x < 4; x++) {
+                        vec r = y[x] + bias;
+                        if (l->relu) r = rectified(r);
+                        if (i * 4 + x < l->out_t) store_some(to + x * out_places * l->ldo, r, n);
+                    }
+                }
+    }
+}
+
+typedef void time_work(const layer *l, cut k, stretch s, long group, float *v);
+static void unit3(const layer *l, cut k, stretch s, long g, float *v) { time_unit(6, l, k, s, g, v); }
+static void unit7(const layer *l, cut k, stretch s, long g, float *v) { time_unit(7, l, k, s, g, v); }
+
+static int along_time(const layer *l, int points, time_work *work) {
+    const int phases = points == 6 ? 1 : 2;
+    long tiles = (l->out_t + 3) / 4, places = l->h * l->w, lda = phases * up(l->cin, VL);
+    cut k = cut_work(l, places * l->b, points * lda * tiles, 1);
+    if (k.rows * tiles > MR && k.rows * tiles % MR) { /* whole blocks of rows where that is near */
+        long whole = MR;
+        while (whole > 1 && MR % 2 == 0 && whole * tiles / 2 % MR == 0) whole /= 2;
+        if (k.rows > whole) k.rows = k.rows / whole * whole;
+    }
+    k.rows = least(k.rows, places);
+    long blocks = (places + k.rows - 1) / k.rows;
+    size_t floats = points * (k.rows * tiles * (lda + NR) + 2 * VL);
+    int failed = 0;
+#pragma omp parallel for schedule(dynamic) num_threads(l->threads) reduction(|| : failed)
+    for (long i = 0; i < l->b * blocks * k.groups; i++) {
+        long first = i / k.groups % blocks * k.rows;
+        stretch s = {i / k.groups / blocks, first, least(k.rows, places - first), tiles};
+        float *v = scratch(floats);
+        if (!v) failed = 1;
+        else work(l, k, s, i % k.groups, v);
+    }
+    return failed;
+}
+
+/* 3 x 1 x 1 at stride 1 by F(4, 3). */
+int s3d_time3(const layer *l) { return along_time(l, 6, unit3); }
+
+/* 7 x 1 x 1 at stride 2: of even and odd frames, 4 taps each, by F(4, 4). */
+int s3d_time7(const layer *l) { return along_time(l, 7, unit7); }
+
+/* ---------------------------------------------------------------- 1 x 1 x 1 and any other */
+
+/* Copies what the outputs `first` to `first + rows` see, (kt, kh, kw, cin) each. */
+static void gather(const layer *l, long first, long rows, float *to) {
+    size_t bytes = l->cin * sizeof(float);
+    for (long r = first; r < first + rows; r++) {
+        long x0 = r % l->out_w * l->sw - l->pw, y0 = r / l->out_w % l->out_h * l->sh - l->ph;
+        long i = r / l->out_w / l->out_h, t0 = i % l->out_t * l->st - l->pt, clip = i / l->out_t;
+        for (long t = t0; t < t0 + l->kt; t++)
+            for (long y = y0; y < y0 + l->kh; y++)
+                for (long x = x0; x < x0 + l->kw; x++, to += l->cin) {
+                    int inside = t >= 0 && t < l->t && y >= 0 && y < l->h && x >= 0 && x < l->w;
+                    const float *from = l->in + (((clip * l->t + t) * l->h + y) * l->w + x) * l->ldi;
+                    if (inside) memcpy(to, from, bytes);
+                    else memset(to, 0, bytes);
+                }
+    }
+}
+
+/* Any convolution, as a product of gathered windows with the weights. */
+int s3d_direct(const layer *l) {
+    long depth = l->kt * l->kh * l->kw * l->cin, rows = l->b * l->out_t * l->out_h * l->out_w;
+    int point = l->kt * l->kh * l->kw * l->st * l->sh * l->sw == 1 && !(l->pt | l->ph | l->pw);
+    cut k = cut_work(l, rows, depth, MR);
+    long blocks = (rows + k.rows - 1) / k.rows;
+    int failed = 0;
+#pragma omp parallel for schedule(dynamic) num_threads(l->threads) reduction(|| : failed)
+    for (long i = 0; i < blocks * k.groups; i++) {
+        long first = i / k.groups * k.rows, count = least(k.rows, rows - first), g = i % k.groups;
+        const float *a = l->in + first * l->ldi;
+        if (!point) {
+            float *v = scratch(k.rows * depth);
+            if (!v) {
+                failed = 1;
+                continue;
+            }
+            gather(l, first, count, v);
+            a = v;
+        }
+        long last = least(l->cout, (g + 1) * k.per_group * NR);
+        for (long c = g * k.per_group * NR; c < last; c += NR)
+            all_rows(count, panel_vectors(l->cout, c), 1, a, point ? l->ldi : depth, depth,
+                     l->u + c * depth, l->out + first * l->ldo + c, l->ldo, l->bias + c, l->relu,
+                     l->cout - c);
+    }
+    return failed;
+}
