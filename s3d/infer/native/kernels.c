@@ -31,7 +31,7 @@
 #define UNROLL _Pragma("GCC unroll 64")
 
 typedef float vec __attribute__((vector_size(4 * VL), aligned(4), may_alias));
-typedef float oct __attribute__((vector_size(32), aligned(4), may_alias));
+typedef float oct __attribute__((vector_size(32), aligned(4), may_alias)); /* two pixels */
 
 /* What one convolution reads and writes. Sizes are those of the input; out_* those of the output.
    `u` are weights as kernels.py packs them, `bias` as many as `cout`, padded to whole vectors. */
@@ -42,7 +42,7 @@ typedef struct {
     long ldi, ldo, cin, cout;
     long b, t, h, w, out_t, out_h, out_w;
     long kt, kh, kw, st, sh, sw, pt, ph, pw;
-    long relu, threads;
+    long relu, streams, threads;
 } layer;
 
 /* ---------------------------------------------------------------- small things */
@@ -58,6 +58,16 @@ INLINE vec load_some(const float *p, long n) {
 INLINE void store_some(float *p, vec v, long n) {
     if (n >= VL) store(p, v);
     else for (long i = 0; i < n; i++) p[i] = v[i];
+}
+/* Puts n channels in their place; past the caches where `streams` and the place allow. */
+INLINE void put(float *p, vec v, long n, long streams) {
+#if defined(__AVX512F__)
+    if (streams && n >= VL && !((size_t)p & 63)) return _mm512_stream_ps(p, (__m512)v);
+#elif defined(__AVX__)
+    if (streams && n >= VL && !((size_t)p & 31)) return _mm256_stream_ps(p, (__m256)v);
+#endif
+    (void)streams;
+    store_some(p, v, n);
 }
 INLINE vec larger(vec a, vec b) {
 #if defined(__AVX512F__)
@@ -322,7 +332,8 @@ static void space_unit(const layer *l, cut k, long first, long rows, long group,
                 int high = (int)least(4, l->out_h - t.y), wide = (int)least(4, l->out_w - t.x);
                 for (int i = 0; i < high; i++)
                     for (int x = 0; x < wide; x++)
-                        store_some(to + (i * l->out_w + x) * l->ldo + j * VL, y[i * 4 + x], n);
+                        put(to + (i * l->out_w + x) * l->ldo + j * VL, y[i * 4 + x], n,
+                            l->streams);
             }
         }
     }
@@ -347,22 +358,26 @@ int s3d_space(const layer *l) {
 
 /* ---------------------------------------------------------------- along time */
 
+/* Places whose frames are transformed together: where the first is read and written, and how many
+   floats lie between one frame and the next. */
 typedef struct {
-    long clip, first, count, tiles; /* a clip, a run of its places, tiles of 4 frames each */
+    const float *in;
+    float *out;
+    long in_frame, out_frame, count, tiles;
 } stretch;
 
-/* Transforms one place of one tile: the frames of `phase`, for all channels. */
-INLINE void time_input(const int points, const layer *l, const float *in, long frame, long apart,
-                       float *v, long step) {
+/* Transforms one place of one tile: `points` frames from `frame` on, for all channels. */
+INLINE void time_input(const int points, const layer *l, const stretch *s, long place, long frame,
+                       long apart, float *v, long step) {
     const float *from[7];
-    long size = l->h * l->w * l->ldi, cin = l->cin;
+    long cin = l->cin;
     for (int i = 0; i < points; i++) {
         long t = frame + i * apart;
-        from[i] = t >= 0 && t < l->t ? in + t * size : zeros;
+        from[i] = t >= 0 && t < l->t ? s->in + t * s->in_frame + place * l->ldi : zeros;
     }
     for (long c = 0; c < cin; c += VL) {
         if (c + VL > cin && cin >= VL) c = cin - VL;
-        vec d[7], r[7];
+        vec d[7] = {0}, r[7] = {0};
         UNROLL for (int i = 0; i < points; i++) d[i] = load_some(from[i] + c, cin - c);
         if (points == 6) in6(d, 1, r);
         else in7(d, r);
@@ -370,79 +385,91 @@ INLINE void time_input(const int points, const layer *l, const float *in, long f
     }
 }
 
-INLINE void time_unit(const int points, const layer *l, cut k, stretch s, long group, float *v) {
+/* Puts one vector of channels of one place of one tile in its four frames. */
+INLINE void time_output(const int points, const layer *l, const stretch *s, const float *m,
+                        long across, long frame, float *to, const float *bias, long n) {
+    vec d[7] = {0}, y[4], b = load(bias);
+    UNROLL for (int x = 0; x < points; x++) d[x] = load(m + x * across);
+    if (points == 6) out6(d, 1, y);
+    else out7(d, y);
+    UNROLL for (int x = 0; x < 4; x++) {
+        vec r = y[x] + b;
+        if (l->relu) r = rectified(r);
+        if (frame + x < l->out_t) put(to + x * s->out_frame, r, n, l->streams);
+    }
+}
+
+INLINE void time_unit(const int points, const layer *l, const stretch *s, long from, long to,
+                      float *v) {
     const int phases = points == 6 ? 1 : 2;
-    long wide = up(l->cin, VL), lda = phases * wide, depth = phases * l->cin;
-    long rows = s.count * s.tiles, step = rows * lda + VL, across = rows * NR + VL;
-    long places = l->h * l->w, out_places = l->out_h * l->out_w;
+    long lda = phases * up(l->cin, VL), depth = phases * l->cin;
+    long rows = s->count * s->tiles, step = rows * lda + VL, across = rows * NR + VL;
     float *m = v + points * step;
-    const float *in = l->in + (s.clip * l->t * places + s.first) * l->ldi;
-    for (long i = 0; i < s.tiles; i++)
-        for (long p = 0; p < s.count; p++)
+    for (long i = 0; i < s->tiles; i++)
+        for (long p = 0; p < s->count; p++)
             for (int f = 0; f < phases; f++)
                 /* the second phase follows at once: depth is whole where cin is not */
-                time_input(points, l, in + p * l->ldi, i * 4 * phases - l->pt + f, phases,
-                           v + (i * s.count + p) * lda + f * l->cin, step);
-    long last = least(l->cout, (group + 1) * k.per_group * NR);
-    for (long c = group * k.per_group * NR; c < last; c += NR) {
+                time_input(points, l, s, p, i * 4 * phases - l->pt + f, phases,
+                           v + (i * s->count + p) * lda + f * l->cin, step);
+    for (long c = from; c < to; c += NR) {
         int nv = panel_vectors(l->cout, c);
         const float *u = l->u + c * points * depth;
         for (int i = 0; i < points; i++)
             all_rows(rows, nv, 0, v + i * step, lda, depth, u + i * depth * nv * VL, m + i * across,
                      NR, NULL, 0, 0);
-        for (long i = 0; i < s.tiles; i++)
-            for (long p = 0; p < s.count; p++)
-                for (int j = 0; j < nv; j++) {
-                    vec d[7], y[4], bias = load(l->bias + c + j * VL);
-                    const float *from = m + (i * s.count + p) * NR + j * VL;
-                    UNROLL for (int x = 0; x < points; x++) d[x] = load(from + x * across);
-                    if (points == 6) out6(d, 1, y);
-                    else out7(d, y);
-                    long n = l->cout - c - j * VL;
-                    long at = (s.clip * l->out_t + i * 4) * out_places + s.first + p;
-                    float *to = l->out + at * l->ldo + c + j * VL;
-                    UNROLL for (int x = 0; x < 4; x++) {
-                        vec r = y[x] + bias;
-                        if (l->relu) r = rectified(r);
-                        if (i * 4 + x < l->out_t) store_some(to + x * out_places * l->ldo, r, n);
-                    }
-                }
+        for (long i = 0; i < s->tiles; i++)
+            for (long p = 0; p < s->count; p++)
+                for (int j = 0; j < nv; j++)
+                    time_output(points, l, s, m + (i * s->count + p) * NR + j * VL, across, i * 4,
+                                s->out + i * 4 * s->out_frame + p * l->ldo + c + j * VL,
+                                l->bias + c + j * VL, l->cout - c - j * VL);
     }
 }
 
-typedef void time_work(const layer *l, cut k, stretch s, long group, float *v);
-static void unit3(const layer *l, cut k, stretch s, long g, float *v) { time_unit(6, l, k, s, g, v); }
-static void unit7(const layer *l, cut k, stretch s, long g, float *v) { time_unit(7, l, k, s, g, v); }
+typedef void time_work(const layer *l, const stretch *s, long from, long to, float *v);
+static void work3(const layer *l, const stretch *s, long from, long to, float *v) {
+    time_unit(6, l, s, from, to, v);
+}
+static void work7(const layer *l, const stretch *s, long from, long to, float *v) {
+    time_unit(7, l, s, from, to, v);
+}
+
+/* Places at once so that what is transformed fills the cache, in whole blocks of rows if near. */
+static cut cut_places(const layer *l, long places, int points, long lda, long tiles) {
+    cut k = cut_work(l, places, points * lda * tiles, 1);
+    long whole = MR;
+    while (whole > 1 && whole % 2 == 0 && whole / 2 * tiles % MR == 0) whole /= 2;
+    if (k.rows > whole) k.rows = k.rows / whole * whole;
+    return k;
+}
 
 static int along_time(const layer *l, int points, time_work *work) {
-    const int phases = points == 6 ? 1 : 2;
-    long tiles = (l->out_t + 3) / 4, places = l->h * l->w, lda = phases * up(l->cin, VL);
-    cut k = cut_work(l, places * l->b, points * lda * tiles, 1);
-    if (k.rows * tiles > MR && k.rows * tiles % MR) { /* whole blocks of rows where that is near */
-        long whole = MR;
-        while (whole > 1 && MR % 2 == 0 && whole * tiles / 2 % MR == 0) whole /= 2;
-        if (k.rows > whole) k.rows = k.rows / whole * whole;
-    }
+    long tiles = (l->out_t + 3) / 4, places = l->h * l->w;
+    long lda = (points == 6 ? 1 : 2) * up(l->cin, VL);
+    cut k = cut_places(l, places * l->b, points, lda, tiles);
     k.rows = least(k.rows, places);
-    long blocks = (places + k.rows - 1) / k.rows;
+    long blocks = (places + k.rows - 1) / k.rows, group = k.per_group * NR;
     size_t floats = points * (k.rows * tiles * (lda + NR) + 2 * VL);
     int failed = 0;
 #pragma omp parallel for schedule(dynamic) num_threads(l->threads) reduction(|| : failed)
     for (long i = 0; i < l->b * blocks * k.groups; i++) {
-        long first = i / k.groups % blocks * k.rows;
-        stretch s = {i / k.groups / blocks, first, least(k.rows, places - first), tiles};
+        long first = i / k.groups % blocks * k.rows, clip = i / k.groups / blocks;
+        long from = i % k.groups * group;
+        stretch s = {l->in + (clip * l->t * places + first) * l->ldi,
+                     l->out + (clip * l->out_t * places + first) * l->ldo,
+                     places * l->ldi, places * l->ldo, least(k.rows, places - first), tiles};
         float *v = scratch(floats);
         if (!v) failed = 1;
-        else work(l, k, s, i % k.groups, v);
+        else work(l, &s, from, least(from + group, l->cout), v);
     }
     return failed;
 }
 
 /* 3 x 1 x 1 at stride 1 by F(4, 3). */
-int s3d_time3(const layer *l) { return along_time(l, 6, unit3); }
+int s3d_time3(const layer *l) { return along_time(l, 6, work3); }
 
 /* 7 x 1 x 1 at stride 2: of even and odd frames, 4 taps each, by F(4, 4). */
-int s3d_time7(const layer *l) { return along_time(l, 7, unit7); }
+int s3d_time7(const layer *l) { return along_time(l, 7, work7); }
 
 /* ---------------------------------------------------------------- 1 x 1 x 1 and any other */
 
@@ -466,28 +493,187 @@ static void gather(const layer *l, long first, long rows, float *to) {
 /* Any convolution, as a product of gathered windows with the weights. */
 int s3d_direct(const layer *l) {
     long depth = l->kt * l->kh * l->kw * l->cin, rows = l->b * l->out_t * l->out_h * l->out_w;
-    int point = l->kt * l->kh * l->kw * l->st * l->sh * l->sw == 1 && !(l->pt | l->ph | l->pw);
     cut k = cut_work(l, rows, depth, MR);
-    long blocks = (rows + k.rows - 1) / k.rows;
+    long blocks = (rows + k.rows - 1) / k.rows, group = k.per_group * NR;
     int failed = 0;
 #pragma omp parallel for schedule(dynamic) num_threads(l->threads) reduction(|| : failed)
     for (long i = 0; i < blocks * k.groups; i++) {
-        long first = i / k.groups * k.rows, count = least(k.rows, rows - first), g = i % k.groups;
-        const float *a = l->in + first * l->ldi;
-        if (!point) {
-            float *v = scratch(k.rows * depth);
-            if (!v) {
-                failed = 1;
-                continue;
-            }
-            gather(l, first, count, v);
-            a = v;
+        long first = i / k.groups * k.rows, count = least(k.rows, rows - first);
+        long from = i % k.groups * group, to = least(from + group, l->cout);
+        float *v = scratch(k.rows * depth);
+        if (!v) {
+            failed = 1;
+            continue;
         }
-        long last = least(l->cout, (g + 1) * k.per_group * NR);
-        for (long c = g * k.per_group * NR; c < last; c += NR)
-            all_rows(count, panel_vectors(l->cout, c), 1, a, point ? l->ldi : depth, depth,
-                     l->u + c * depth, l->out + first * l->ldo + c, l->ldo, l->bias + c, l->relu,
-                     l->cout - c);
+        gather(l, first, count, v);
+        for (long c = from; c < to; c += NR)
+            all_rows(count, panel_vectors(l->cout, c), 1, v, depth, depth, l->u + c * depth,
+                     l->out + first * l->ldo + c, l->ldo, l->bias + c, l->relu, l->cout - c);
+    }
+    return failed;
+}
+
+/* 1 x 1 x 1: layers that read the same input, so that each block of it is fetched once. */
+int s3d_points(const layer *siblings, long count) {
+    const layer *l = siblings;
+    long rows = l->b * l->t * l->h * l->w;
+    cut k = cut_work(l, rows, l->cin, MR);
+    long blocks = (rows + k.rows - 1) / k.rows;
+#pragma omp parallel for schedule(dynamic) num_threads(l->threads)
+    for (long i = 0; i < blocks * k.groups; i++) {
+        long first = i / k.groups * k.rows, n = least(k.rows, rows - first), panel = 0;
+        for (const layer *s = siblings; s < siblings + count; s++)
+            for (long c = 0; c < s->cout; c += NR)
+                if (panel++ % k.groups == i % k.groups)
+                    all_rows(n, panel_vectors(s->cout, c), 1, s->in + first * s->ldi, s->ldi, s->cin,
+                             s->u + c * s->cin, s->out + first * s->ldo + c, s->ldo, s->bias + c,
+                             s->relu, s->cout - c);
+    }
+    return 0;
+}
+
+/* ---------------------------------------------------------------- stem */
+
+/* Where a clip's values lie: floats, or bytes less a mean; strides count values. */
+typedef struct {
+    const void *in;
+    const float *mean; /* of bytes; NULL for floats */
+    long clip, channel, frame, row, pixel;
+} picture;
+
+/* One row of one frame, its channels side by side, zeros around it. */
+static void read_row(const layer *l, const picture *p, long clip, long frame, long y, float *to,
+                     long floats) {
+    memset(to, 0, floats * sizeof(float));
+    if (y < 0 || y >= l->h) return;
+    for (long c = 0; c < l->cin; c++) {
+        long at = clip * p->clip + c * p->channel + frame * p->frame + y * p->row;
+        float *out = to + l->pw * l->cin + c;
+        if (p->mean)
+            for (long x = 0; x < l->w; x++)
+                out[x * l->cin] = ((const unsigned char *)p->in)[at + x * p->pixel] - p->mean[c];
+        else
+            for (long x = 0; x < l->w; x++)
+                out[x * l->cin] = ((const float *)p->in)[at + x * p->pixel];
+    }
+}
+
+/* Rows of a frame, transformed along the width: v[7][tiles][rows][pair], a pair of pixels being the
+   2 cin floats of which every tap of a stride of 2 sees one. */
+static void stem_rows(const layer *l, const picture *p, long clip, long frame, long y, long rows,
+                      float *v, long lda, long step, float *row, long floats) {
+    long pair = 2 * l->cin, tiles = (l->out_w + 3) / 4;
+    for (long r = 0; r < rows; r++) {
+        read_row(l, p, clip, frame, y + r, row, floats);
+        for (long i = 0; i < tiles; i++) {
+            oct d[7], t[7];
+            UNROLL for (int j = 0; j < 7; j++) d[j] = *(const oct *)(row + (4 * i + j) * pair);
+            in7_oct(d, t);
+            /* What is stored beyond the pair is overwritten by the next row. */
+            UNROLL for (int j = 0; j < 7; j++)
+                *(oct *)(v + j * step + i * lda + r * pair) = t[j];
+        }
+    }
+}
+
+#define STEM_ROWS 14
+
+static void stem_unit(const layer *l, const picture *p, long clip, long frame, long y0, float *out,
+                      float *v) {
+    long pair = 2 * l->cin, tiles = (l->out_w + 3) / 4, depth = l->kh * pair;
+    long high = least(STEM_ROWS, l->out_h - y0), rows = 2 * (high - 1) + l->kh;
+    long lda = up(rows * pair + 8, VL), step = tiles * lda + VL, across = tiles * NR + VL;
+    float *m = v + 7 * step, *row = m + 7 * across;
+    stem_rows(l, p, clip, frame, 2 * y0 - l->ph, rows, v, lda, step, row, (4 * tiles + 4) * pair + 8);
+    for (long c = 0; c < l->cout; c += NR) {
+        int nv = panel_vectors(l->cout, c);
+        const float *u = l->u + c * 7 * depth;
+        for (long y = 0; y < high; y++) {
+            for (int i = 0; i < 7; i++)
+                all_rows(tiles, nv, 0, v + i * step + 2 * y * pair, lda, depth,
+                         u + i * depth * nv * VL, m + i * across, NR, NULL, 0, 0);
+            for (long i = 0; i < tiles; i++)
+                for (int j = 0; j < nv; j++) {
+                    vec d[7], r[4], bias = load(l->bias + c + j * VL);
+                    UNROLL for (int x = 0; x < 7; x++)
+                        d[x] = load(m + x * across + i * NR + j * VL);
+                    out7(d, r);
+                    float *to = out + (y * l->out_w + i * 4) * l->ldo + c + j * VL;
+                    for (int x = 0; x < (int)least(4, l->out_w - i * 4); x++) {
+                        vec s = r[x] + bias;
+                        if (l->relu) s = rectified(s);
+                        put(to + x * l->ldo, s, l->cout - c - j * VL, l->streams);
+                    }
+                }
+        }
+    }
+}
+
+static size_t stem_floats(const layer *l) {
+    long pair = 2 * l->cin, tiles = (l->out_w + 3) / 4, rows = 2 * (STEM_ROWS - 1) + l->kh;
+    return 7 * (tiles * (up(rows * pair + 8, VL) + NR) + 2 * VL) + (4 * tiles + 4) * pair + 64;
+}
+
+/* 1 x k x 7 (or 8) at stride 2, of at most 4 channels, by F(4, 4) along the width. */
+int s3d_stem(const layer *l, const picture *p) {
+    long bands = (l->out_h + STEM_ROWS - 1) / STEM_ROWS;
+    size_t floats = stem_floats(l);
+    int failed = 0;
+#pragma omp parallel for schedule(dynamic) num_threads(l->threads) reduction(|| : failed)
+    for (long i = 0; i < l->b * l->t * bands; i++) {
+        long y = i % bands * STEM_ROWS, frame = i / bands;
+        float *v = scratch(floats), *out = l->out + (frame * l->out_h + y) * l->out_w * l->ldo;
+        if (!v) failed = 1;
+        else stem_unit(l, p, frame / l->t, frame % l->t, y, out, v);
+    }
+    return failed;
+}
+
+/* ---------------------------------------------------------------- pools and gates */
+
+/* The maxima of rows of `wide` places: to[wide][channels]. */
+static void largest_rows(const float *const *rows, int count, long ld, long wide, long channels,
+                         float *to) {
+    for (long x = 0; x < wide; x++)
+        for (long c = 0; c < channels; c += VL) {
+            if (c + VL > channels && channels >= VL) c = channels - VL;
+            long n = channels - c;
+            vec v = load_some(rows[0] + x * ld + c, n);
+            for (int r = 1; r < count; r++) v = larger(v, load_some(rows[r] + x * ld + c, n));
+            store_some(to + x * channels + c, v, n);
+        }
+}
+
+static void pool_row(const layer *l, long clip, long t, long y, float *row) {
+    const float *rows[64];
+    int count = 0;
+    long t0 = t * l->st - l->pt, y0 = y * l->sh - l->ph;
+    for (long i = most(t0, 0); i < least(t0 + l->kt, l->t); i++)
+        for (long j = most(y0, 0); j < least(y0 + l->kh, l->h); j++)
+            rows[count++] = l->in + ((clip * l->t + i) * l->h + j) * l->w * l->ldi;
+    largest_rows(rows, count, l->ldi, l->w, l->cin, row);
+    float *out = l->out + ((clip * l->out_t + t) * l->out_h + y) * l->out_w * l->ldo;
+    for (long x = 0; x < l->out_w; x++) {
+        long from = most(x * l->sw - l->pw, 0), to = least(x * l->sw - l->pw + l->kw, l->w);
+        for (long c = 0; c < l->cin; c += VL) {
+            if (c + VL > l->cin && l->cin >= VL) c = l->cin - VL;
+            long n = l->cin - c;
+            vec v = load_some(row + from * l->cin + c, n);
+            for (long i = from + 1; i < to; i++)
+                v = larger(v, load_some(row + i * l->cin + c, n));
+            store_some(out + x * l->ldo + c, v, n);
+        }
+    }
+}
+
+/* Maxima over windows of at most 64 rows; what is padded counts as nothing. */
+int s3d_pool(const layer *l) {
+    int failed = 0;
+#pragma omp parallel for schedule(static) num_threads(l->threads) reduction(|| : failed)
+    for (long i = 0; i < l->b * l->out_t * l->out_h; i++) {
+        float *row = scratch(l->w * l->cin);
+        if (!row) failed = 1;
+        else pool_row(l, i / l->out_h / l->out_t, i / l->out_h % l->out_t, i % l->out_h, row);
     }
     return failed;
 }
