@@ -252,7 +252,7 @@ static cut cut_work(const layer *l, long rows, long floats_per_row, long whole) 
 
 static const float zeros[4096];
 
-/* ---------------------------------------------------------------- 1 x 3 x 3 */
+/* ---------------------------------------------------------------- k x 3 x 3 */
 
 static void space_input(const layer *l, const float *const *from, float *v, long step) {
     long cin = l->cin;
@@ -302,25 +302,34 @@ INLINE tile find_tile(const layer *l, long i) {
     return t;
 }
 
-static void space_unit(const layer *l, cut k, long first, long rows, long group, float *v) {
-    long lda = up(l->cin, VL) + 0, step = rows * lda + VL, across = rows * NR + VL;
-    float *m = v + 36 * step;
-    for (long r = 0; r < rows; r++) {
-        tile t = find_tile(l, first + r);
-        const float *from[36], *frame = l->in + t.frame * l->h * l->w * l->ldi;
-        for (int i = 0; i < 36; i++) {
-            long y = t.y - l->ph + i / 6, x = t.x - l->pw + i % 6;
-            int inside = y >= 0 && y < l->h && x >= 0 && x < l->w;
-            from[i] = inside ? frame + (y * l->w + x) * l->ldi : zeros;
-        }
-        space_input(l, from, v + r * lda, step);
+/* Floats of a transformed tile: its taps in time lie one after another. */
+INLINE long space_row(const layer *l) { return up((l->kt - 1) * l->cin + up(l->cin, VL), VL); }
+
+static void space_tile(const layer *l, tile s, long tap, float *v, long step) {
+    const float *from[36], *frame;
+    long clip = s.frame / l->out_t, t = s.frame % l->out_t * l->st - l->pt + tap;
+    frame = l->in + (clip * l->t + t) * l->h * l->w * l->ldi;
+    for (int i = 0; i < 36; i++) {
+        long y = s.y - l->ph + i / 6, x = s.x - l->pw + i % 6;
+        int inside = t >= 0 && t < l->t && y >= 0 && y < l->h && x >= 0 && x < l->w;
+        from[i] = inside ? frame + (y * l->w + x) * l->ldi : zeros;
     }
+    space_input(l, from, v, step);
+}
+
+static void space_unit(const layer *l, cut k, long first, long rows, long group, float *v) {
+    long depth = l->kt * l->cin, lda = space_row(l);
+    long step = rows * lda + VL, across = rows * NR + VL;
+    float *m = v + 36 * step;
+    for (long r = 0; r < rows; r++)
+        for (long i = 0; i < l->kt; i++)
+            space_tile(l, find_tile(l, first + r), i, v + r * lda + i * l->cin, step);
     long last = least(l->cout, (group + 1) * k.per_group * NR);
     for (long c = group * k.per_group * NR; c < last; c += NR) {
         int nv = panel_vectors(l->cout, c);
-        const float *u = l->u + c * 36 * l->cin;
+        const float *u = l->u + c * 36 * depth;
         for (int i = 0; i < 36; i++)
-            all_rows(rows, nv, 0, v + i * step, lda, l->cin, u + i * l->cin * nv * VL,
+            all_rows(rows, nv, 0, v + i * step, lda, depth, u + i * depth * nv * VL,
                      m + i * across, NR, NULL, 0, 0);
         for (long r = 0; r < rows; r++) {
             tile t = find_tile(l, first + r);
@@ -339,12 +348,12 @@ static void space_unit(const layer *l, cut k, long first, long rows, long group,
     }
 }
 
-/* 1 x 3 x 3 at stride 1 by F(4 x 4, 3 x 3). Returns 1 where memory is out. */
+/* k x 3 x 3, at stride 1 in space, by F(4 x 4, 3 x 3). Returns 1 where memory is out. */
 int s3d_space(const layer *l) {
-    long tiles = l->b * l->t * ((l->out_h + 3) / 4) * ((l->out_w + 3) / 4);
-    cut k = cut_work(l, tiles, 36 * up(l->cin, VL), MR);
+    long tiles = l->b * l->out_t * ((l->out_h + 3) / 4) * ((l->out_w + 3) / 4);
+    cut k = cut_work(l, tiles, 36 * space_row(l), MR);
     long blocks = (tiles + k.rows - 1) / k.rows;
-    size_t floats = 36 * (k.rows * (up(l->cin, VL) + NR) + 2 * VL);
+    size_t floats = 36 * (k.rows * (space_row(l) + NR) + 2 * VL);
     int failed = 0;
 #pragma omp parallel for schedule(dynamic) num_threads(l->threads) reduction(|| : failed)
     for (long i = 0; i < blocks * k.groups; i++) {
@@ -676,4 +685,36 @@ int s3d_pool(const layer *l) {
         else pool_row(l, i / l->out_h / l->out_t, i / l->out_h % l->out_t, i % l->out_h, row);
     }
     return failed;
+}
+
+#define CHUNK 128
+
+/* Sums over the places of each clip, in runs of CHUNK: sums[clip][runs][channels]. In the same order
+   whatever the number of threads. */
+int s3d_sums(const layer *l, double *sums) {
+    long places = l->t * l->h * l->w, runs = (places + CHUNK - 1) / CHUNK;
+#pragma omp parallel for schedule(static) num_threads(l->threads)
+    for (long i = 0; i < l->b * runs; i++) {
+        long first = i % runs * CHUNK, count = least(CHUNK, places - first);
+        const float *in = l->in + (i / runs * places + first) * l->ldi;
+        for (long c = 0; c < l->cin; c += VL) {
+            vec v = {0};
+            long n = least(VL, l->cin - c);
+            for (long p = 0; p < count; p++) v += load_some(in + p * l->ldi + c, n);
+            for (long j = 0; j < n; j++) sums[i * l->cin + c + j] = v[j];
+        }
+    }
+    return 0;
+}
+
+/* Multiplies each channel of each clip by its share. */
+int s3d_scale(const layer *l, const float *shares) {
+    long places = l->t * l->h * l->w;
+#pragma omp parallel for schedule(static) num_threads(l->threads)
+    for (long i = 0; i < l->b * places; i++) {
+        const float *in = l->in + i * l->ldi, *share = shares + i / places * l->cin;
+        float *out = l->out + i * l->ldo;
+        for (long c = 0; c < l->cin; c++) out[c] = in[c] * share[c];
+    }
+    return 0;
 }
