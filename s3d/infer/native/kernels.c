@@ -120,7 +120,7 @@ long s3d_vector(void) { return VL; }
 
 /* c[mr][nv*VL] = a[mr][depth] . b[depth][nv*VL], with mr and nv known to the compiler. */
 INLINE void product(const int mr, const int nv, const int finish, const float *a, long lda,
-                    long depth, const float *b, float *c, long ldc, const float *bias, long relu,
+                    long depth, const float *b, float *c, long ldc, const float *bias, int how,
                     long n) {
     vec sum[MR][2];
     UNROLL for (int i = 0; i < mr; i++) UNROLL for (int j = 0; j < nv; j++)
@@ -139,8 +139,8 @@ INLINE void product(const int mr, const int nv, const int finish, const float *a
     }
     UNROLL for (int i = 0; i < mr; i++) UNROLL for (int j = 0; j < nv; j++) {
         vec v = sum[i][j];
-        if (finish && relu) v = rectified(v);
-        if (finish) store_some(c + i * ldc + j * VL, v, n - j * VL);
+        if (finish && (how & 1)) v = rectified(v);
+        if (finish) put(c + i * ldc + j * VL, v, n - j * VL, how & 2);
         else store(c + i * ldc + j * VL, v);
     }
 }
@@ -148,16 +148,16 @@ INLINE void product(const int mr, const int nv, const int finish, const float *a
 #define CASE(M)                                                                                    \
     case M:                                                                                        \
         if (finish) {                                                                              \
-            if (nv == 2) product(M, 2, 1, a, lda, depth, b, c, ldc, bias, relu, n);                \
-            else product(M, 1, 1, a, lda, depth, b, c, ldc, bias, relu, n);                        \
+            if (nv == 2) product(M, 2, 1, a, lda, depth, b, c, ldc, bias, how, n);                \
+            else product(M, 1, 1, a, lda, depth, b, c, ldc, bias, how, n);                        \
         } else {                                                                                   \
-            if (nv == 2) product(M, 2, 0, a, lda, depth, b, c, ldc, bias, relu, n);                \
-            else product(M, 1, 0, a, lda, depth, b, c, ldc, bias, relu, n);                        \
+            if (nv == 2) product(M, 2, 0, a, lda, depth, b, c, ldc, bias, how, n);                \
+            else product(M, 1, 0, a, lda, depth, b, c, ldc, bias, how, n);                        \
         }                                                                                          \
         break;
 
 static void some_rows(int mr, int nv, int finish, const float *a, long lda, long depth,
-                      const float *b, float *c, long ldc, const float *bias, long relu, long n) {
+                      const float *b, float *c, long ldc, const float *bias, int how, long n) {
     switch (mr) {
         CASE(1) CASE(2) CASE(3) CASE(4) CASE(5) CASE(6)
 #if MR == 14
@@ -168,15 +168,18 @@ static void some_rows(int mr, int nv, int finish, const float *a, long lda, long
 
 /* As many rows as there are, cut evenly. */
 static void all_rows(long rows, int nv, int finish, const float *a, long lda, long depth,
-                     const float *b, float *c, long ldc, const float *bias, long relu, long n) {
+                     const float *b, float *c, long ldc, const float *bias, int how, long n) {
     long cuts = (rows + MR - 1) / MR;
     for (long i = 0, from = 0; i < cuts; i++) {
         long to = (i + 1) * rows / cuts;
         some_rows((int)(to - from), nv, finish, a + from * lda, lda, depth, b, c + from * ldc, ldc,
-                  bias, relu, n);
+                  bias, how, n);
         from = to;
     }
 }
+
+/* How a product is finished: bit 0 rectified, bit 1 written past the caches. */
+INLINE int how(const layer *l) { return (l->relu ? 1 : 0) | (l->streams ? 2 : 0); }
 
 /* The panels of a layer: all NR channels wide but the last, which may be VL wide. */
 INLINE int panel_vectors(long cout, long first) { return cout - first > VL ? 2 : 1; }
@@ -517,7 +520,7 @@ int s3d_direct(const layer *l) {
         gather(l, first, count, v);
         for (long c = from; c < to; c += NR)
             all_rows(count, panel_vectors(l->cout, c), 1, v, depth, depth, l->u + c * depth,
-                     l->out + first * l->ldo + c, l->ldo, l->bias + c, l->relu, l->cout - c);
+                     l->out + first * l->ldo + c, l->ldo, l->bias + c, how(l), l->cout - c);
     }
     return failed;
 }
@@ -536,7 +539,7 @@ int s3d_points(const layer *siblings, long count) {
                 if (panel++ % k.groups == i % k.groups)
                     all_rows(n, panel_vectors(s->cout, c), 1, s->in + first * s->ldi, s->ldi, s->cin,
                              s->u + c * s->cin, s->out + first * s->ldo + c, s->ldo, s->bias + c,
-                             s->relu, s->cout - c);
+                             how(s), s->cout - c);
     }
     return 0;
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -39,7 +40,7 @@ from s3d.models.graph import (
 )
 
 MISSING = "no C compiler was found that makes the native kernels. Use --engine torch."
-STREAMED_BYTES = 1 << 21
+STREAMED_BYTES = int(os.environ.get('SB',1<<21))
 """Outputs from this size on are written past the caches, which would not hold them anyway."""
 
 CHUNK = 128
@@ -168,7 +169,7 @@ class _Plan:
         for number, sibling in enumerate(siblings):
             layer = self.layer(source, sibling, POINT)
             self.weights[sibling].bind(layer)
-            layer.streams = 0
+            layer.streams = layer.streams and int(os.environ.get('PS','1'))
             array[number] = layer
             self.layers.append(array[number])
         self.kept.append(array)
