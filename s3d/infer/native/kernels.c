@@ -553,90 +553,161 @@ typedef struct {
     long clip, channel, frame, row, pixel;
 } picture;
 
-/* One row of one frame, its channels side by side, zeros around it. */
-static void read_row(const layer *l, const picture *p, long clip, long frame, long y, float *to,
-                     long floats) {
-    memset(to, 0, floats * sizeof(float));
-    if (y < 0 || y >= l->h) return;
-    for (long c = 0; c < l->cin; c++) {
-        long at = clip * p->clip + c * p->channel + frame * p->frame + y * p->row;
-        float *out = to + l->pw * l->cin + c;
+/* Pixels from `x` on of one row, their channels side by side, zeros around the frame. */
+static void read_row(const layer *l, const picture *p, const long *at, long y, long x, float *to,
+                     long pixels) {
+    long first = most(0, -x), last = least(pixels, l->w - x), cin = l->cin;
+    if (y < 0 || y >= l->h || last <= first) {
+        memset(to, 0, pixels * cin * sizeof(float));
+        return;
+    }
+    memset(to, 0, first * cin * sizeof(float));
+    memset(to + last * cin, 0, (pixels - last) * cin * sizeof(float));
+    long from = at[0] * p->clip + at[1] * p->frame + y * p->row + x * p->pixel;
+    for (long c = 0; c < cin; c++, from += p->channel) {
+        const unsigned char *bytes = p->in;
+        const float *floats = p->in;
         if (p->mean)
-            for (long x = 0; x < l->w; x++)
-                out[x * l->cin] = ((const unsigned char *)p->in)[at + x * p->pixel] - p->mean[c];
+            for (long i = first; i < last; i++)
+                to[i * cin + c] = bytes[from + i * p->pixel] - p->mean[c];
+        else if (p->pixel == 1)
+            for (long i = first; i < last; i++) to[i * cin + c] = floats[from + i];
         else
-            for (long x = 0; x < l->w; x++)
-                out[x * l->cin] = ((const float *)p->in)[at + x * p->pixel];
+            for (long i = first; i < last; i++) to[i * cin + c] = floats[from + i * p->pixel];
     }
 }
 
-/* Rows of a frame, transformed along the width: v[7][tiles][rows][pair], a pair of pixels being the
-   2 cin floats of which every tap of a stride of 2 sees one. */
-static void stem_rows(const layer *l, const picture *p, long clip, long frame, long y, long rows,
-                      float *v, long lda, long step, float *row, long floats) {
-    long pair = 2 * l->cin, tiles = (l->out_w + 3) / 4;
-    for (long r = 0; r < rows; r++) {
-        read_row(l, p, clip, frame, y + r, row, floats);
-        for (long i = 0; i < tiles; i++) {
-            oct d[7], t[7];
-            UNROLL for (int j = 0; j < 7; j++) d[j] = *(const oct *)(row + (4 * i + j) * pair);
-            in7_oct(d, t);
-            /* What is stored beyond the pair is overwritten by the next row. */
-            UNROLL for (int j = 0; j < 7; j++)
-                *(oct *)(v + j * step + i * lda + r * pair) = t[j];
+/* Some outputs of the stem: `frames` from at = {clip, frame} on, `high` rows, `wide` places. */
+typedef struct {
+    long at[2], frames, y, high, x, wide;
+    float *out;
+    long out_frame, out_row, ld, streams;
+} band;
+
+INLINE long band_rows(const layer *l, const band *b) { return 2 * (b->high - 1) + l->kh; }
+INLINE long band_lda(const layer *l, const band *b) {
+    return up(band_rows(l, b) * 2 * l->cin + 8, VL);
+}
+static size_t band_floats(const layer *l, const band *b) {
+    long tiles = (b->wide + 3) / 4;
+    return 7 * (b->frames * tiles * (band_lda(l, b) + NR) + 2 * VL) + (4 * tiles + 4) * 8 + 64;
+}
+
+/* Rows of the frames, transformed along the width: v[7][frames][tiles][rows][pair], a pair of
+   pixels being the 2 cin floats of which every tap of a stride of 2 sees one. */
+static void stem_input(const layer *l, const picture *p, const band *b, float *v, long step,
+                       float *row) {
+    long pair = 2 * l->cin, tiles = (b->wide + 3) / 4, rows = band_rows(l, b), lda = band_lda(l, b);
+    for (long f = 0; f < b->frames; f++)
+        for (long r = 0; r < rows; r++) {
+            const long at[2] = {b->at[0], b->at[1] + f};
+            read_row(l, p, at, 2 * b->y - l->ph + r, 2 * b->x - l->pw, row, 8 * tiles + 6);
+            for (long i = 0; i < tiles; i++) {
+                oct d[7], t[7];
+                UNROLL for (int j = 0; j < 7; j++) d[j] = *(const oct *)(row + (4 * i + j) * pair);
+                in7_oct(d, t);
+                /* What is stored beyond the pair is overwritten by the next row. */
+                UNROLL for (int j = 0; j < 7; j++)
+                    *(oct *)(v + j * step + (f * tiles + i) * lda + r * pair) = t[j];
+            }
+        }
+}
+
+static void stem_output(const layer *l, const band *b, const float *m, long across, long y, long c,
+                        int nv) {
+    long tiles = (b->wide + 3) / 4;
+    for (long i = 0; i < b->frames * tiles; i++)
+        for (int j = 0; j < nv; j++) {
+            vec d[7], r[4], bias = load(l->bias + c + j * VL);
+            UNROLL for (int x = 0; x < 7; x++) d[x] = load(m + x * across + i * NR + j * VL);
+            out7(d, r);
+            long x0 = i % tiles * 4;
+            float *to = b->out + i / tiles * b->out_frame + y * b->out_row + x0 * b->ld + c + j * VL;
+            for (int x = 0; x < (int)least(4, b->wide - x0); x++) {
+                vec s = r[x] + bias;
+                if (l->relu) s = rectified(s);
+                put(to + x * b->ld, s, l->cout - c - j * VL, b->streams);
+            }
+        }
+}
+
+static void stem_band(const layer *l, const picture *p, const band *b, float *v) {
+    long tiles = (b->wide + 3) / 4, rows = b->frames * tiles, lda = band_lda(l, b);
+    long step = rows * lda + VL, across = rows * NR + VL, depth = l->kh * 2 * l->cin;
+    float *m = v + 7 * step;
+    stem_input(l, p, b, v, step, m + 7 * across);
+    for (long c = 0; c < l->cout; c += NR) {
+        int nv = panel_vectors(l->cout, c);
+        const float *u = l->u + c * 7 * depth;
+        for (long y = 0; y < b->high; y++) {
+            for (int i = 0; i < 7; i++)
+                all_rows(rows, nv, 0, v + i * step + 2 * y * 2 * l->cin, lda, depth,
+                         u + i * depth * nv * VL, m + i * across, NR, NULL, 0, 0);
+            stem_output(l, b, m, across, y, c, nv);
         }
     }
 }
 
 #define STEM_ROWS 14
-
-static void stem_unit(const layer *l, const picture *p, long clip, long frame, long y0, float *out,
-                      float *v) {
-    long pair = 2 * l->cin, tiles = (l->out_w + 3) / 4, depth = l->kh * pair;
-    long high = least(STEM_ROWS, l->out_h - y0), rows = 2 * (high - 1) + l->kh;
-    long lda = up(rows * pair + 8, VL), step = tiles * lda + VL, across = tiles * NR + VL;
-    float *m = v + 7 * step, *row = m + 7 * across;
-    stem_rows(l, p, clip, frame, 2 * y0 - l->ph, rows, v, lda, step, row, (4 * tiles + 4) * pair + 8);
-    for (long c = 0; c < l->cout; c += NR) {
-        int nv = panel_vectors(l->cout, c);
-        const float *u = l->u + c * 7 * depth;
-        for (long y = 0; y < high; y++) {
-            for (int i = 0; i < 7; i++)
-                all_rows(tiles, nv, 0, v + i * step + 2 * y * pair, lda, depth,
-                         u + i * depth * nv * VL, m + i * across, NR, NULL, 0, 0);
-            for (long i = 0; i < tiles; i++)
-                for (int j = 0; j < nv; j++) {
-                    vec d[7], r[4], bias = load(l->bias + c + j * VL);
-                    UNROLL for (int x = 0; x < 7; x++)
-                        d[x] = load(m + x * across + i * NR + j * VL);
-                    out7(d, r);
-                    float *to = out + (y * l->out_w + i * 4) * l->ldo + c + j * VL;
-                    for (int x = 0; x < (int)least(4, l->out_w - i * 4); x++) {
-                        vec s = r[x] + bias;
-                        if (l->relu) s = rectified(s);
-                        put(to + x * l->ldo, s, l->cout - c - j * VL, l->streams);
-                    }
-                }
-        }
-    }
-}
-
-static size_t stem_floats(const layer *l) {
-    long pair = 2 * l->cin, tiles = (l->out_w + 3) / 4, rows = 2 * (STEM_ROWS - 1) + l->kh;
-    return 7 * (tiles * (up(rows * pair + 8, VL) + NR) + 2 * VL) + (4 * tiles + 4) * pair + 64;
-}
+#ifndef STEM_HIGH
+#define STEM_HIGH 4
+#endif
 
 /* 1 x k x 7 (or 8) at stride 2, of at most 4 channels, by F(4, 4) along the width. */
 int s3d_stem(const layer *l, const picture *p) {
-    long bands = (l->out_h + STEM_ROWS - 1) / STEM_ROWS;
-    size_t floats = stem_floats(l);
+    long bands = (l->out_h + STEM_ROWS - 1) / STEM_ROWS, row = l->out_w * l->ldo;
     int failed = 0;
 #pragma omp parallel for schedule(dynamic) num_threads(l->threads) reduction(|| : failed)
     for (long i = 0; i < l->b * l->t * bands; i++) {
         long y = i % bands * STEM_ROWS, frame = i / bands;
-        float *v = scratch(floats), *out = l->out + (frame * l->out_h + y) * l->out_w * l->ldo;
+        band b = {{frame / l->t, frame % l->t}, 1, y, least(STEM_ROWS, l->out_h - y), 0, l->out_w,
+                  l->out + (frame * l->out_h + y) * row, 0, row, l->ldo, l->streams};
+        float *v = scratch(band_floats(l, &b));
         if (!v) failed = 1;
-        else stem_unit(l, p, frame / l->t, frame % l->t, y, out, v);
+        else stem_band(l, p, &b, v);
+    }
+    return failed;
+}
+
+/* A part of a stem through all frames, then along time, while what is between stays in cache. */
+static int stem_part(const layer *l, const picture *p, const layer *time, band b) {
+    long group = most(1, 2 * MR / ((b.wide + 3) / 4)), all = l->t;
+    long tiles = (time->out_t + 3) / 4, lda = 2 * up(time->cin, VL), row = time->out_w * time->ldo;
+    b.frames = group;
+    size_t between = all * b.out_frame, floats = 7 * (b.wide * tiles * (lda + NR) + 2 * VL);
+    float *mid = scratch(between + most(floats, band_floats(l, &b))), *v = mid + between;
+    if (!mid) return 1;
+    for (long t = 0; t < all; t += group) {
+        b.at[1] = t;
+        b.frames = least(group, all - t);
+        b.out = mid + t * b.out_frame;
+        stem_band(l, p, &b, v);
+    }
+    for (long y = 0; y < b.high; y++) {
+        long place = (b.at[0] * time->out_t * time->out_h + b.y + y) * row + b.x * time->ldo;
+        stretch s = {mid + y * b.out_row, time->out + place, b.out_frame, time->out_h * row, b.wide,
+                     tiles};
+        work7(time, &s, 0, time->cout, v);
+    }
+    return 0;
+}
+
+/* `s3d_stem` and `s3d_time7` in one. */
+int s3d_stem_time7(const layer *l, const picture *p, const layer *after) {
+    long ld = up(l->cout, VL), pieces = (l->out_w + 15) / 16;
+    long wide = up((l->out_w + pieces - 1) / pieces, 4);
+    long high = most(1, least(STEM_HIGH, cache_floats() / 2 / (l->t * wide * ld)));
+    long bands = (l->out_h + high - 1) / high;
+    layer time = *after;
+    time.ldi = ld;
+    int failed = 0;
+    pieces = (l->out_w + wide - 1) / wide;
+#pragma omp parallel for schedule(dynamic) num_threads(l->threads) reduction(|| : failed)
+    for (long i = 0; i < l->b * bands * pieces; i++) {
+        long x = i % pieces * wide, y = i / pieces % bands * high;
+        band b = {{i / pieces / bands, 0}, 0, y, least(high, l->out_h - y), x,
+                  least(wide, l->out_w - x), NULL, high * wide * ld, wide * ld, ld, 0};
+        failed = failed || stem_part(l, p, &time, b);
     }
     return failed;
 }
