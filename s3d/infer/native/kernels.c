@@ -368,6 +368,17 @@ int s3d_space(const layer *l) {
     return failed;
 }
 
+/* Puts up to four outputs side by side, biased and rectified. */
+INLINE void put_four(const layer *l, const vec *y, const float *bias, float *to, long apart, long count,
+                     long n, long streams) {
+    vec b = load(bias);
+    UNROLL for (int x = 0; x < 4; x++) {
+        vec r = y[x] + b;
+        if (l->relu) r = rectified(r);
+        if (x < count) put(to + x * apart, r, n, streams);
+    }
+}
+
 /* ---------------------------------------------------------------- along time */
 
 /* Places whose frames are transformed together: where the first is read and written, and how many
@@ -397,20 +408,6 @@ INLINE void time_input(const int points, const layer *l, const stretch *s, long 
     }
 }
 
-/* Puts one vector of channels of one place of one tile in its four frames. */
-INLINE void time_output(const int points, const layer *l, const stretch *s, const float *m,
-                        long across, long frame, float *to, const float *bias, long n) {
-    vec d[7] = {0}, y[4], b = load(bias);
-    UNROLL for (int x = 0; x < points; x++) d[x] = load(m + x * across);
-    if (points == 6) out6(d, 1, y);
-    else out7(d, y);
-    UNROLL for (int x = 0; x < 4; x++) {
-        vec r = y[x] + b;
-        if (l->relu) r = rectified(r);
-        if (frame + x < l->out_t) put(to + x * s->out_frame, r, n, l->streams);
-    }
-}
-
 INLINE void time_unit(const int points, const layer *l, const stretch *s, long from, long to,
                       float *v) {
     const int phases = points == 6 ? 1 : 2;
@@ -431,10 +428,16 @@ INLINE void time_unit(const int points, const layer *l, const stretch *s, long f
                      NR, NULL, 0, 0);
         for (long i = 0; i < s->tiles; i++)
             for (long p = 0; p < s->count; p++)
-                for (int j = 0; j < nv; j++)
-                    time_output(points, l, s, m + (i * s->count + p) * NR + j * VL, across, i * 4,
-                                s->out + i * 4 * s->out_frame + p * l->ldo + c + j * VL,
-                                l->bias + c + j * VL, l->cout - c - j * VL);
+                for (int j = 0; j < nv; j++) {
+                    const float *from = m + (i * s->count + p) * NR + j * VL;
+                    float *to = s->out + i * 4 * s->out_frame + p * l->ldo + c + j * VL;
+                    vec d[7] = {0}, y[4];
+                    UNROLL for (int x = 0; x < points; x++) d[x] = load(from + x * across);
+                    if (points == 6) out6(d, 1, y);
+                    else out7(d, y);
+                    put_four(l, y, l->bias + c + j * VL, to, s->out_frame, l->out_t - i * 4,
+                             l->cout - c - j * VL, l->streams);
+                }
     }
 }
 
@@ -553,9 +556,22 @@ typedef struct {
     long clip, channel, frame, row, pixel;
 } picture;
 
+/* Fetches the same pixels of a frame that comes later; it may lie beyond the last. */
+static __attribute__((noinline)) void expect_row(const layer *l, const picture *p, const long *at, long y, long x, long pixels,
+                       long later) {
+    long size = p->mean ? 1 : 4, first = most(x, 0), last = least(x + pixels, l->w);
+    if (y < 0 || y >= l->h || last <= first) return;
+    for (long c = 0; c < (p->pixel == 1 ? l->cin : 1); c++) {
+        const char *row = (const char *)p->in + size * (at[0] * p->clip + (at[1] + later) * p->frame +
+                                                        y * p->row + c * p->channel);
+        const char *end = row + size * last * p->pixel;
+        for (row += size * first * p->pixel; row < end; row += 64) __builtin_prefetch(row, 0, 2);
+    }
+}
+
 /* Pixels from `x` on of one row, their channels side by side, zeros around the frame. */
-static void read_row(const layer *l, const picture *p, const long *at, long y, long x, float *to,
-                     long pixels) {
+static __attribute__((noinline)) void read_row(const layer *l, const picture *p, const long *at, long y, long x,
+                     float *restrict to, long pixels) {
     long first = most(0, -x), last = least(pixels, l->w - x), cin = l->cin;
     if (y < 0 || y >= l->h || last <= first) {
         memset(to, 0, pixels * cin * sizeof(float));
@@ -564,14 +580,22 @@ static void read_row(const layer *l, const picture *p, const long *at, long y, l
     memset(to, 0, first * cin * sizeof(float));
     memset(to + last * cin, 0, (pixels - last) * cin * sizeof(float));
     long from = at[0] * p->clip + at[1] * p->frame + y * p->row + x * p->pixel;
+    if (!p->mean && p->pixel == 1 && cin == 3) { /* in one go, which compilers turn into vectors */
+        const float *red = (const float *)p->in + from, *green = red + p->channel;
+        const float *blue = green + p->channel;
+        for (long i = first; i < last; i++) {
+            to[3 * i] = red[i];
+            to[3 * i + 1] = green[i];
+            to[3 * i + 2] = blue[i];
+        }
+        return;
+    }
     for (long c = 0; c < cin; c++, from += p->channel) {
         const unsigned char *bytes = p->in;
         const float *floats = p->in;
         if (p->mean)
             for (long i = first; i < last; i++)
                 to[i * cin + c] = bytes[from + i * p->pixel] - p->mean[c];
-        else if (p->pixel == 1)
-            for (long i = first; i < last; i++) to[i * cin + c] = floats[from + i];
         else
             for (long i = first; i < last; i++) to[i * cin + c] = floats[from + i * p->pixel];
     }
@@ -590,45 +614,48 @@ INLINE long band_lda(const layer *l, const band *b) {
 }
 static size_t band_floats(const layer *l, const band *b) {
     long tiles = (b->wide + 3) / 4;
-    return 7 * (b->frames * tiles * (band_lda(l, b) + NR) + 2 * VL) + (4 * tiles + 4) * 8 + 64;
+    return 7 * (b->frames * tiles * (band_lda(l, b) + NR) + 2 * VL) + band_rows(l, b) * (4 * tiles + 4) * 2 * l->cin + 64;
 }
 
 /* Rows of the frames, transformed along the width: v[7][frames][tiles][rows][pair], a pair of
    pixels being the 2 cin floats of which every tap of a stride of 2 sees one. */
 static void stem_input(const layer *l, const picture *p, const band *b, float *v, long step,
-                       float *row) {
+                       float *read) {
     long pair = 2 * l->cin, tiles = (b->wide + 3) / 4, rows = band_rows(l, b), lda = band_lda(l, b);
-    for (long f = 0; f < b->frames; f++)
+    long wide = 4 * tiles + 4;
+    for (long f = 0; f < b->frames; f++) {
+        const long at[2] = {b->at[0], b->at[1] + f};
+        /* All rows before the first is used: a wide load waits for narrow stores just done. */
         for (long r = 0; r < rows; r++) {
-            const long at[2] = {b->at[0], b->at[1] + f};
-            read_row(l, p, at, 2 * b->y - l->ph + r, 2 * b->x - l->pw, row, 8 * tiles + 6);
+            long y = 2 * b->y - l->ph + r, x = 2 * b->x - l->pw;
+            read_row(l, p, at, y, x, read + r * wide * pair, 8 * tiles + 6);
+            expect_row(l, p, at, y, x, 8 * tiles + 6, b->frames);
+        }
+        for (long r = 0; r < rows; r++)
             for (long i = 0; i < tiles; i++) {
+                const float *from = read + (r * wide + 4 * i) * pair;
+                float *to = v + (f * tiles + i) * lda + r * pair;
                 oct d[7], t[7];
-                UNROLL for (int j = 0; j < 7; j++) d[j] = *(const oct *)(row + (4 * i + j) * pair);
+                UNROLL for (int k = 0; k < 7; k++) d[k] = *(const oct *)(from + k * pair);
                 in7_oct(d, t);
                 /* What is stored beyond the pair is overwritten by the next row. */
-                UNROLL for (int j = 0; j < 7; j++)
-                    *(oct *)(v + j * step + (f * tiles + i) * lda + r * pair) = t[j];
+                UNROLL for (int k = 0; k < 7; k++) *(oct *)(to + k * step) = t[k];
             }
-        }
+    }
 }
 
 static void stem_output(const layer *l, const band *b, const float *m, long across, long y, long c,
                         int nv) {
-    long tiles = (b->wide + 3) / 4;
-    for (long i = 0; i < b->frames * tiles; i++)
-        for (int j = 0; j < nv; j++) {
-            vec d[7], r[4], bias = load(l->bias + c + j * VL);
-            UNROLL for (int x = 0; x < 7; x++) d[x] = load(m + x * across + i * NR + j * VL);
-            out7(d, r);
-            long x0 = i % tiles * 4;
-            float *to = b->out + i / tiles * b->out_frame + y * b->out_row + x0 * b->ld + c + j * VL;
-            for (int x = 0; x < (int)least(4, b->wide - x0); x++) {
-                vec s = r[x] + bias;
-                if (l->relu) s = rectified(s);
-                put(to + x * b->ld, s, l->cout - c - j * VL, b->streams);
+    for (long f = 0; f < b->frames; f++)
+        for (long x = 0; x < b->wide; x += 4, m += NR)
+            for (int j = 0; j < nv; j++) {
+                vec d[7], r[4];
+                UNROLL for (int i = 0; i < 7; i++) d[i] = load(m + i * across + j * VL);
+                out7(d, r);
+                float *to = b->out + f * b->out_frame + y * b->out_row + x * b->ld + c + j * VL;
+                put_four(l, r, l->bias + c + j * VL, to, b->ld, b->wide - x, l->cout - c - j * VL,
+                         b->streams);
             }
-        }
 }
 
 static void stem_band(const layer *l, const picture *p, const band *b, float *v) {
