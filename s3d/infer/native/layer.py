@@ -56,23 +56,31 @@ class Window:
 POINT = Window((1, 1, 1), (1, 1, 1), (0, 0, 0))
 
 
-def describe(x: Tensor | None, y: Tensor, window: Window, shape: tuple[int, ...]) -> Layer:
+def describe(
+    x: Tensor | None,
+    y: Tensor | None,
+    window: Window,
+    source: tuple[int, tuple[int, ...]],
+    shape: tuple[int, ...],
+) -> Layer:
     """Return the layer that reads x and writes y.
 
     Args:
         x: (B, T, H, W, C) float32 with a last stride of 1, its places evenly apart; None where it
-            is only known when the layer runs.
+            is never in memory or only known when the layer runs.
         y: (B, T', H', W', C'), likewise.
         window: What slides over it.
-        shape: That of x.
+        source: The batch, and the shape (C, T, H, W) of what is read.
+        shape: That of what is written.
     """
-    batch, *sizes, channels = shape
     layer = Layer()
-    layer.input, layer.out = (None if x is None else x.data_ptr()), y.data_ptr()
-    layer.ldi, layer.ldo = (channels if x is None else x.stride(3)), y.stride(3)
-    layer.cin, layer.cout, layer.b = channels, y.shape[4], batch
-    layer.t, layer.h, layer.w = sizes
-    layer.out_t, layer.out_h, layer.out_w = y.shape[1:4]
+    layer.b, (layer.cin, layer.t, layer.h, layer.w) = source
+    layer.cout, layer.out_t, layer.out_h, layer.out_w = shape
+    layer.ldi, layer.ldo = layer.cin, layer.cout
+    if x is not None:
+        layer.input, layer.ldi = x.data_ptr(), x.stride(3)
+    if y is not None:
+        layer.out, layer.ldo = y.data_ptr(), y.stride(3)
     layer.kt, layer.kh, layer.kw = window.kernel
     layer.st, layer.sh, layer.sw = window.stride
     layer.pt, layer.ph, layer.pw = window.before

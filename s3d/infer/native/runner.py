@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import os
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -40,9 +39,6 @@ from s3d.models.graph import (
 )
 
 MISSING = "no C compiler was found that makes the native kernels. Use --engine torch."
-STREAMED_BYTES = int(os.environ.get('SB',1<<21))
-"""Outputs from this size on are written past the caches, which would not hold them anyway."""
-
 CHUNK = 128
 """As in kernels.c: places summed at once."""
 
@@ -93,10 +89,18 @@ class _Plan:
         self, graph: Graph, weights: dict[Node, Weights], library: ctypes.CDLL, batch: int
     ) -> None:
         self.graph, self.weights, self.library, self.batch = graph, weights, library, batch
-        readers = users(graph)[graph.input]
-        self.reads_input = all(r in weights and weights[r].kind == "stem" for r in readers)
-        skipped = frozenset([graph.input]) if self.reads_input else frozenset()
-        self.places = plan_places(graph, batch, skipped)
+        readers = users(graph)
+        kinds = {node: w.kind for node, w in weights.items()}
+        self.reads_input = all(kinds.get(r) == "stem" for r in readers[graph.input])
+        self.followed = {
+            node: next_[0]
+            for node, next_ in readers.items()
+            if kinds.get(node) == "stem" and len(next_) == 1 and kinds.get(next_[0]) == "time7"
+        }
+        self.joined = frozenset(self.followed.values())
+        skipped = frozenset([*self.followed, *([graph.input] if self.reads_input else [])])
+        self.places, memory = plan_places(graph, batch, skipped)
+        library.s3d_prefer_huge(ctypes.c_void_p(memory.data_ptr()), ctypes.c_size_t(memory.numel() * 4))
         self.layers: list[Layer] = []
         self.kept: list[Any] = []
         self.found: Tensor | None = None
@@ -128,11 +132,9 @@ class _Plan:
         return step
 
     def layer(self, source: Node, node: Node, window: Window) -> Layer:
-        x = self.places.get(source)
-        y = self.places[node]
-        channels, *sizes = source.shape
-        layer = describe(x, y, window, (self.batch, *sizes, channels))
-        layer.streams = y.numel() * 4 >= STREAMED_BYTES
+        x, y = self.places.get(source), self.places.get(node)
+        layer = describe(x, y, window, (self.batch, source.shape), node.shape)
+        layer.streams = 1
         self.layers.append(layer)
         return layer
 
@@ -149,10 +151,12 @@ class _Plan:
         weights, (source,) = self.weights[node], node.sources
         if weights.kind == "points":
             return self.open_branches(node)
+        if node in self.joined:
+            return None
         layer = self.layer(source, node, weights.window)
         weights.bind(layer)
         if weights.kind == "stem":
-            return self.begin(source, layer)
+            return self.begin(source, node, layer)
         return self.call(f"s3d_{weights.kind}", ctypes.byref(layer))
 
     def open_branches(self, node: Convolution) -> Step | None:
@@ -169,23 +173,27 @@ class _Plan:
         for number, sibling in enumerate(siblings):
             layer = self.layer(source, sibling, POINT)
             self.weights[sibling].bind(layer)
-            layer.streams = layer.streams and int(os.environ.get('PS','1'))
             array[number] = layer
             self.layers.append(array[number])
         self.kept.append(array)
         return self.call("s3d_points", array, ctypes.c_long(len(siblings)))
 
-    def begin(self, source: Node, layer: Layer) -> Step:
-        """Let the stem read the input as it comes."""
+    def begin(self, source: Node, node: Node, layer: Layer) -> Step:
+        """Let the stem read the input as it comes, and go on along time where that is next."""
         mean: Tensor | None = None
         if isinstance(source, FramesInput):
             mean = torch.tensor(source.mean) * 255
-        function = self.library.s3d_stem
+        function, more = self.library.s3d_stem, ()
+        if node in self.followed:
+            follower = self.followed[node]
+            after = self.layer(node, follower, self.weights[follower].window)
+            self.weights[follower].bind(after)
+            function, more = self.library.s3d_stem_time7, (ctypes.byref(after),)
 
         def step(x: Tensor) -> None:
             x = x.float() if mean is None else x.permute(0, 4, 1, 2, 3)
             picture = Picture(x.data_ptr(), None if mean is None else mean.data_ptr(), *x.stride())
-            if function(ctypes.byref(layer), ctypes.byref(picture)):
+            if function(ctypes.byref(layer), ctypes.byref(picture), *more):
                 raise MemoryError("the stem found no memory for what it works on")
 
         return step
