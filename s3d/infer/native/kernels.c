@@ -314,6 +314,20 @@ typedef struct {
     long frame, y, x; /* the first output of a tile */
 } tile;
 
+/* Puts a panel of a tile, whole cache lines one after another, as what is streamed must be. */
+static void space_put(const layer *l, tile t, const float *m, long step, long c, int nv) {
+    vec y[2][16];
+    for (int j = 0; j < nv; j++)
+        space_output(m + j * VL, step, load(l->bias + c + j * VL), l->relu, y[j]);
+    float *to = l->out + ((t.frame * l->out_h + t.y) * l->out_w + t.x) * l->ldo + c;
+    int high = (int)least(4, l->out_h - t.y), wide = (int)least(4, l->out_w - t.x);
+    for (int i = 0; i < high; i++)
+        for (int x = 0; x < wide; x++)
+            for (int j = 0; j < nv; j++)
+                put(to + (i * l->out_w + x) * l->ldo + j * VL, y[j][i * 4 + x],
+                    l->cout - c - j * VL, l->streams);
+}
+
 INLINE tile find_tile(const layer *l, long i) {
     long across = (l->out_w + 3) / 4, down = (l->out_h + 3) / 4;
     tile t = {i / (across * down), i / across % down * 4, i % across * 4};
@@ -349,20 +363,8 @@ static void space_unit(const layer *l, cut k, long first, long rows, long group,
         for (int i = 0; i < 36; i++)
             all_rows(rows, nv, 0, v + i * step, lda, depth, u + i * depth * nv * VL,
                      m + i * across, NR, NULL, 0, 0);
-        for (long r = 0; r < rows; r++) {
-            tile t = find_tile(l, first + r);
-            float *to = l->out + ((t.frame * l->out_h + t.y) * l->out_w + t.x) * l->ldo + c;
-            for (int j = 0; j < nv; j++) {
-                vec y[16];
-                space_output(m + r * NR + j * VL, across, load(l->bias + c + j * VL), l->relu, y);
-                long n = l->cout - c - j * VL;
-                int high = (int)least(4, l->out_h - t.y), wide = (int)least(4, l->out_w - t.x);
-                for (int i = 0; i < high; i++)
-                    for (int x = 0; x < wide; x++)
-                        put(to + (i * l->out_w + x) * l->ldo + j * VL, y[i * 4 + x], n,
-                            l->streams);
-            }
-        }
+        for (long r = 0; r < rows; r++)
+            space_put(l, find_tile(l, first + r), m + r * NR, across, c, nv);
     }
 }
 
