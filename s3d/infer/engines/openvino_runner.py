@@ -1,6 +1,7 @@
 """A graph run by OpenVINO, built operation by operation: no tracing, no converter, no ONNX.
 
-Activations are (B, C, T, H, W); OpenVINO lays them out in memory as it likes.
+Activations are (B, C, T, H, W); OpenVINO lays them out in memory as it likes, and likes channels
+last. So features come and go as (B, T, H, W, C), as everywhere in this package they lie in memory.
 """
 
 from __future__ import annotations
@@ -50,9 +51,11 @@ class OpenVinoRunner:
         """Return the output for an input (B, ...) of the batch that the graph was made for."""
         # A request of its own for each call, so that threads can share a runner.
         request = self._compiled.create_infer_request()
-        values = np.ascontiguousarray(x.numpy())
+        is_frames = isinstance(self.graph.input, FramesInput)
+        values = np.ascontiguousarray((x if is_frames else x.movedim(1, 4)).numpy())
         found: npt.NDArray[np.float32] = request.infer([values], share_inputs=True)[0]
-        return torch.from_numpy(found.copy())
+        output = torch.from_numpy(found)
+        return output.movedim(4, 1) if output.ndim == 5 else output
 
 
 def import_openvino() -> Any:
@@ -89,6 +92,8 @@ def build_openvino_model(graph: Graph) -> Any:
         else:
             made[node] = _OPERATIONS[type(node)](node, [made[s] for s in node.sources])
     result = made[graph.output]
+    if len(graph.output.shape) > 1:
+        result = _ops().transpose(result, _constant([0, 2, 3, 4, 1]))
     return openvino.Model([result], [parameter], "s3d")
 
 
@@ -105,15 +110,16 @@ def _constant(values: Tensor | Sequence[int]) -> Any:
 
 
 def _make_input(node: Node, batch: int) -> Any:
+    channels, *sizes = node.shape
+    shape = [batch, *sizes, channels]
     if isinstance(node, FramesInput):
-        channels, *sizes = node.shape
-        return _ops().parameter([batch, *sizes, channels], np.uint8, name="frames")
-    return _ops().parameter([batch, *node.shape], np.float32, name="features")
+        return _ops().parameter(shape, np.uint8, name="frames")
+    return _ops().parameter(shape, np.float32, name="features")
 
 
 def _take_input(node: Node, parameter: Any) -> Any:
     if isinstance(node, FeaturesInput):
-        return parameter
+        return _ops().transpose(parameter, _constant([0, 4, 1, 2, 3]))
     assert isinstance(node, FramesInput)
     mean = _constant(torch.tensor(node.mean, dtype=torch.float32) * 255)
     values = _ops().subtract(_ops().convert(parameter, np.float32), mean)

@@ -37,20 +37,31 @@ class TorchRunner:
     def __init__(
         self, graph: Graph, device: str = "cpu", dtype: torch.dtype = torch.float32
     ) -> None:
-        self.graph, self.device, self.dtype = graph, device, dtype
-        self.steps = [(node, freed, _STEPS[type(node)](node, self)) for node, freed in walk(graph)]
+        self.device, self.dtype = device, dtype
+        number = {node: i for i, node in enumerate(graph.nodes)}
+        self.steps: list[tuple[Step, list[int], list[int]]] = [
+            (
+                _STEPS[type(node)](node, self),
+                [number[s] for s in node.sources],
+                [number[f] for f in freed],
+            )
+            for node, freed in walk(graph)
+        ]
 
     def __call__(self, x: Tensor) -> Tensor:
         """Return the output for an input (B, ...) of any batch."""
-        held: dict[Node, Tensor] = {}
-        found = x.to(self.device)
         with torch.inference_mode():
-            for node, freed, step in self.steps:
-                inputs = [held[source] for source in node.sources] or [found]
-                found = step(*inputs)
-                for source in freed:
-                    del held[source]
-                held[node] = found
+            return self.run(x.to(self.device)).float().cpu()
+
+    def run(self, x: Tensor) -> Tensor:
+        """Return the output where it is computed, as `torch.compile` takes it."""
+        held: list[Tensor | None] = []
+        for step, sources, freed in self.steps:
+            held.append(step(*[held[source] for source in sources] or [x]))
+            for source in freed:
+                held[source] = None
+        found = held[-1]
+        assert found is not None
         return found
 
     def place(self, values: Tensor) -> Tensor:
@@ -117,7 +128,12 @@ def _convolve_2d(
     fused = _fused_convolution(weight)
     if fused is None:
         return lambda x: F.relu_(F.conv2d(x, weight, bias, stride, pads))
-    return lambda x: fused(x, weight, bias, [*pads], [*stride], [1, 1], 1, "relu", [], "")
+
+    def convolve(x: Tensor) -> Tensor:
+        found: Tensor = fused(x, weight, bias, [*pads], [*stride], [1, 1], 1, "relu", [], "")
+        return found
+
+    return convolve
 
 
 def _convolve_3d(plain: Step, weight: Tensor, bias: Tensor, node: Convolution) -> Step:
@@ -129,7 +145,10 @@ def _convolve_3d(plain: Step, weight: Tensor, bias: Tensor, node: Convolution) -
 
     def convolve(x: Tensor) -> Tensor:
         x = F.pad(x, extra) if any(extra) else x
-        return fused(x, weight, bias, [*pads], [*node.stride], [1, 1, 1], 1, "relu", [], "")
+        found: Tensor = fused(
+            x, weight, bias, [*pads], [*node.stride], [1, 1, 1], 1, "relu", [], ""
+        )
+        return found
 
     return convolve
 
@@ -223,7 +242,7 @@ def _classify(node: Classification, runner: TorchRunner) -> Step:
 
     def classify(x: Tensor) -> Tensor:
         found = F.avg_pool3d(x, node.kernel, stride=1).mean((2, 3, 4))
-        return F.linear(found, weight, bias).float()
+        return F.linear(found, weight, bias)
 
     return classify
 
