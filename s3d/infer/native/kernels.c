@@ -8,7 +8,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 #ifdef __AVX__
 #include <immintrin.h>
@@ -86,18 +85,6 @@ INLINE long up(long n, long unit) { return (n + unit - 1) / unit * unit; }
 INLINE long least(long a, long b) { return a < b ? a : b; }
 INLINE long most(long a, long b) { return a > b ? a : b; }
 
-#define HUGE_BYTES (2L << 20)
-
-/* Asks for large pages, of which a processor finds more at once. */
-void s3d_prefer_huge(void *p, size_t bytes) {
-#ifdef MADV_HUGEPAGE
-    madvise(p, bytes, MADV_HUGEPAGE);
-#else
-    (void)p;
-    (void)bytes;
-#endif
-}
-
 static __thread float *scratch_start;
 static __thread size_t scratch_floats;
 
@@ -108,9 +95,7 @@ static float *scratch(size_t floats) {
         free(scratch_start);
         scratch_start = NULL;
         scratch_floats = 0;
-        size_t bytes = up(floats * sizeof(float), HUGE_BYTES);
-        if (posix_memalign(&p, HUGE_BYTES, bytes)) return NULL;
-        s3d_prefer_huge(p, bytes);
+        if (posix_memalign(&p, 4096, floats * sizeof(float))) return NULL;
         scratch_start = p;
         scratch_floats = floats;
     }
@@ -795,7 +780,8 @@ static void pool_row(const layer *l, long clip, long t, long y, float *row) {
 
 /* Maxima over windows of at most 64 rows; what is padded counts as nothing. */
 int s3d_pool(const layer *l) {
-    int failed = 0;
+    int failed = l->kt * l->kh > 64;
+    if (failed) return failed;
 #pragma omp parallel for schedule(static) num_threads(l->threads) reduction(|| : failed)
     for (long i = 0; i < l->b * l->out_t * l->out_h; i++) {
         float *row = scratch(l->w * l->cin);

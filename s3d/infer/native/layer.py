@@ -109,9 +109,7 @@ class Weights:
         layer.u, layer.bias, layer.relu = self.u.data_ptr(), self.bias.data_ptr(), 1
 
 
-def pack_weights(
-    kind: Kind, weight: Tensor, bias: Tensor, window: Window, vector: int
-) -> Weights:
+def pack_weights(kind: Kind, weight: Tensor, bias: Tensor, window: Window, vector: int) -> Weights:
     """Return weights (C', C, kt, kh, kw) and bias (C',) as a kernel takes them.
 
     Args:

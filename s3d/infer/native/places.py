@@ -17,8 +17,6 @@ VECTOR_FLOATS = 16
 """Places are kept this far apart, or a multiple: every row begins on a cache line."""
 
 PAGE_FLOATS = 1024
-HUGE_FLOATS = 1 << 19
-"""Of a large page."""
 
 
 @dataclass(eq=False)
@@ -36,7 +34,7 @@ class _Slice:
     apart: int
 
 
-def plan_places(graph: Graph, batch: int, skipped: frozenset[Node]) -> tuple[dict[Node, Tensor], Tensor]:
+def plan_places(graph: Graph, batch: int, skipped: frozenset[Node]) -> dict[Node, Tensor]:
     """Return for each node of shape (C, T, H, W) its output (B, T, H, W, C), uninitialised.
 
     Args:
@@ -47,9 +45,9 @@ def plan_places(graph: Graph, batch: int, skipped: frozenset[Node]) -> tuple[dic
     slices = _place_in_buffers(graph, batch, skipped)
     buffers = list(dict.fromkeys(s.buffer for s in slices.values()))
     floats = _assign_starts(buffers)
-    memory = torch.empty(floats + HUGE_FLOATS)
-    memory = memory[-memory.data_ptr() // 4 % HUGE_FLOATS :][:floats]
-    return {node: _view(memory, node, s, batch) for node, s in slices.items()}, memory
+    memory = torch.empty(floats + PAGE_FLOATS)
+    memory = memory[-memory.data_ptr() // 4 % PAGE_FLOATS :][:floats]
+    return {node: _view(memory, node, s, batch) for node, s in slices.items()}
 
 
 def users(graph: Graph) -> dict[Node, list[Node]]:

@@ -42,7 +42,7 @@ MISSING = "no C compiler was found that makes the native kernels. Use --engine t
 CHUNK = 128
 """As in kernels.c: places summed at once."""
 
-Step = Callable[[Tensor], None]
+Step = Callable[[Tensor], object]
 
 
 class NativeRunner:
@@ -58,7 +58,7 @@ class NativeRunner:
             raise InputError(MISSING)
         self.graph, self._library, self._lock = graph, library, threading.Lock()
         vector = library.s3d_vector()
-        self._weights = {
+        self._weights: dict[Node, Weights] = {
             node: _weigh(node, vector) for node in graph.nodes if isinstance(node, Convolution)
         }
         self._plan: _Plan | None = None
@@ -67,12 +67,30 @@ class NativeRunner:
         """Return the output for an input (B, ...) on the CPU, of any batch.
 
         Memory is laid out for the batch that was last seen.
+
+        Raises:
+            InputError: The input is not of the graph's shape.
         """
+        _check_input(x, self.graph.input)
         with self._lock, torch.inference_mode():
             if self._plan is None or self._plan.batch != len(x):
                 self._plan = None  # so that its memory is free for the next
                 self._plan = _Plan(self.graph, self._weights, self._library, len(x))
             return self._plan.run(x)
+
+
+def _check_input(x: Tensor, node: Node) -> None:
+    """Hold an input against the graph: the kernels read memory by the shapes of the graph."""
+    channels, *sizes = node.shape
+    is_frames = isinstance(node, FramesInput)
+    wanted = (*sizes, channels) if is_frames else node.shape
+    fits = x.dtype == torch.uint8 if is_frames else x.is_floating_point()
+    if x.device.type != "cpu" or x.ndim != 5 or not len(x) or x.shape[1:] != wanted or not fits:
+        kind = "uint8" if is_frames else "floats"
+        raise InputError(
+            f"the input is {x.dtype} {tuple(x.shape)} on {x.device}; the engine was made for "
+            f"{kind} (batch, {', '.join(map(str, wanted))}) on the CPU."
+        )
 
 
 def _weigh(node: Convolution, vector: int) -> Weights:
@@ -99,8 +117,7 @@ class _Plan:
         }
         self.joined = frozenset(self.followed.values())
         skipped = frozenset([*self.followed, *([graph.input] if self.reads_input else [])])
-        self.places, memory = plan_places(graph, batch, skipped)
-        library.s3d_prefer_huge(ctypes.c_void_p(memory.data_ptr()), ctypes.c_size_t(memory.numel() * 4))
+        self.places = plan_places(graph, batch, skipped)
         self.layers: list[Layer] = []
         self.kept: list[Any] = []
         self.found: Tensor | None = None
@@ -143,9 +160,9 @@ class _Plan:
             return None
         held = self.places[node]
         if isinstance(node, FeaturesInput):
-            return lambda x: held.copy_(x.movedim(1, 4)) and None
+            return lambda x: held.copy_(x.movedim(1, 4))
         mean = torch.tensor(node.mean) * 255
-        return lambda x: torch.sub(x, mean, out=held) and None
+        return lambda x: torch.sub(x, mean, out=held)
 
     def convolve(self, node: Convolution) -> Step | None:
         weights, (source,) = self.weights[node], node.sources
@@ -183,7 +200,8 @@ class _Plan:
         mean: Tensor | None = None
         if isinstance(source, FramesInput):
             mean = torch.tensor(source.mean) * 255
-        function, more = self.library.s3d_stem, ()
+        function: Any = self.library.s3d_stem
+        more: tuple[Any, ...] = ()
         if node in self.followed:
             follower = self.followed[node]
             after = self.layer(node, follower, self.weights[follower].window)
@@ -219,8 +237,9 @@ class _Plan:
         return step if copies else None
 
     def take_channels(self, node: Channels) -> Step:
-        held = self.places[node.sources[0]][..., node.start : node.start + node.shape[0]]
-        return lambda _x: self.places[node].copy_(held) and None
+        part = self.places[node.sources[0]][..., node.start : node.start + node.shape[0]]
+        held = self.places[node]
+        return lambda _x: held.copy_(part)
 
     def gate(self, node: Gating) -> Step:
         layer = self.layer(node.sources[0], node, POINT)
@@ -241,9 +260,8 @@ class _Plan:
         from s3d.models.blocks import SpaceToDepth
 
         cubes, source = SpaceToDepth(), self.places[node.sources[0]]
-        return lambda _x: self.places[node].copy_(
-            cubes(source.permute(0, 4, 1, 2, 3)).movedim(1, 4)
-        ) and None
+        held = self.places[node]
+        return lambda _x: held.copy_(cubes(source.permute(0, 4, 1, 2, 3)).movedim(1, 4))
 
     def classify(self, node: Classification) -> Step:
         held = self.places[node.sources[0]]

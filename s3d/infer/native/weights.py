@@ -79,7 +79,7 @@ def _time7(w: Tensor) -> Tensor:
 
 
 def _stem(w: Tensor) -> Tensor:
-    pairs = _to_eight(w[:, :, 0]).unflatten(3, (4, 2))
+    pairs = torch.unflatten(_to_eight(w[:, :, 0]), 3, (4, 2))
     return torch.einsum("am,ocrmf->arfco", _four_taps(), pairs).flatten(1, 3)
 
 
