@@ -756,7 +756,8 @@ static void largest_rows(const float *const *rows, int count, long ld, long wide
         }
 }
 
-static void pool_row(const layer *l, long clip, long t, long y, float *row) {
+/* One row of outputs, to out[out_w][ld]; `row` has room for one of inputs. */
+static void pool_row(const layer *l, long clip, long t, long y, float *row, float *out, long ld) {
     const float *rows[64];
     int count = 0;
     long t0 = t * l->st - l->pt, y0 = y * l->sh - l->ph;
@@ -764,7 +765,6 @@ static void pool_row(const layer *l, long clip, long t, long y, float *row) {
         for (long j = most(y0, 0); j < least(y0 + l->kh, l->h); j++)
             rows[count++] = l->in + ((clip * l->t + i) * l->h + j) * l->w * l->ldi;
     largest_rows(rows, count, l->ldi, l->w, l->cin, row);
-    float *out = l->out + ((clip * l->out_t + t) * l->out_h + y) * l->out_w * l->ldo;
     for (long x = 0; x < l->out_w; x++) {
         long from = most(x * l->sw - l->pw, 0), to = least(x * l->sw - l->pw + l->kw, l->w);
         for (long c = 0; c < l->cin; c += VL) {
@@ -773,7 +773,7 @@ static void pool_row(const layer *l, long clip, long t, long y, float *row) {
             vec v = load_some(row + from * l->cin + c, n);
             for (long i = from + 1; i < to; i++)
                 v = larger(v, load_some(row + i * l->cin + c, n));
-            store_some(out + x * l->ldo + c, v, n);
+            store_some(out + x * ld + c, v, n);
         }
     }
 }
@@ -786,7 +786,35 @@ int s3d_pool(const layer *l) {
     for (long i = 0; i < l->b * l->out_t * l->out_h; i++) {
         float *row = scratch(l->w * l->cin);
         if (!row) failed = 1;
-        else pool_row(l, i / l->out_h / l->out_t, i / l->out_h % l->out_t, i % l->out_h, row);
+        else
+            pool_row(l, i / l->out_h / l->out_t, i / l->out_h % l->out_t, i % l->out_h, row,
+                     l->out + i * l->out_w * l->ldo, l->ldo);
+    }
+    return failed;
+}
+
+/* `s3d_pool` and the 1 x 1 x 1 convolution that alone reads what it gives. */
+int s3d_pool_points(const layer *l, const layer *after) {
+    long pieces = (l->out_h * l->out_w + 127) / 128, high = (l->out_h + pieces - 1) / pieces;
+    int failed = l->kt * l->kh > 64;
+    if (failed) return failed;
+    pieces = (l->out_h + high - 1) / high;
+#pragma omp parallel for schedule(dynamic) num_threads(l->threads) reduction(|| : failed)
+    for (long i = 0; i < l->b * l->out_t * pieces; i++) {
+        long first = i % pieces * high, count = least(high, l->out_h - first), frame = i / pieces;
+        float *row = scratch((l->w + high * l->out_w) * l->cin), *found = row + l->w * l->cin;
+        if (!row) {
+            failed = 1;
+            continue;
+        }
+        for (long y = 0; y < count; y++)
+            pool_row(l, frame / l->out_t, frame % l->out_t, first + y, row,
+                     found + y * l->out_w * l->cin, l->cin);
+        float *out = after->out + (frame * l->out_h + first) * l->out_w * after->ldo;
+        for (long c = 0; c < after->cout; c += NR)
+            all_rows(count * l->out_w, panel_vectors(after->cout, c), 1, found, l->cin, l->cin,
+                     after->u + c * l->cin, out + c, after->ldo, after->bias + c, how(after),
+                     after->cout - c);
     }
     return failed;
 }

@@ -34,15 +34,20 @@ class _Slice:
     apart: int
 
 
-def plan_places(graph: Graph, batch: int, skipped: frozenset[Node]) -> dict[Node, Tensor]:
+def plan_places(
+    graph: Graph, batch: int, skipped: frozenset[Node], together: dict[Node, Node]
+) -> dict[Node, Tensor]:
     """Return for each node of shape (C, T, H, W) its output (B, T, H, W, C), uninitialised.
 
     Args:
         graph: The graph.
         batch: Clips at once.
         skipped: Nodes whose output is never in memory.
+        together: Of nodes that are made at the moment of an earlier one, that one.
     """
-    slices = _place_in_buffers(graph, batch, skipped)
+    number = {node: i for i, node in enumerate(graph.nodes)}
+    number |= {node: number[earlier] for node, earlier in together.items()}
+    slices = _place_in_buffers(graph, batch, skipped, number)
     buffers = list(dict.fromkeys(s.buffer for s in slices.values()))
     floats = _assign_starts(buffers)
     memory = torch.empty(floats + PAGE_FLOATS)
@@ -59,8 +64,9 @@ def users(graph: Graph) -> dict[Node, list[Node]]:
     return found
 
 
-def _place_in_buffers(graph: Graph, batch: int, skipped: frozenset[Node]) -> dict[Node, _Slice]:
-    number = {node: i for i, node in enumerate(graph.nodes)}
+def _place_in_buffers(
+    graph: Graph, batch: int, skipped: frozenset[Node], number: dict[Node, int]
+) -> dict[Node, _Slice]:
     readers, slices = users(graph), dict[Node, _Slice]()
     for node in reversed(graph.nodes):
         if node in skipped or isinstance(node, Classification):

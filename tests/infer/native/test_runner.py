@@ -130,7 +130,7 @@ def test_threads_may_share_a_runner() -> None:
 
 def test_places_do_not_overlap_while_both_are_needed() -> None:
     graph = build_graph(make_network("s3d_g"), (1, 3, 4, 32, 32))
-    places = plan_places(graph, 1, frozenset())
+    places = plan_places(graph, 1, frozenset(), {})
     last = {s: i for i, node in enumerate(graph.nodes) for s in node.sources}
     for number, node in enumerate(graph.nodes):
         if node not in places:
