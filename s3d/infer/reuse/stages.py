@@ -101,7 +101,7 @@ def plan_sharing(times: TimeMap, window_frames: int, stride_frames: int) -> Shar
     best = Sharing((), plain, plain)
     stages: list[Stage] = []
     spent, left = 0, plain
-    for group in _groups(blocks):
+    for group in group_blocks(blocks):
         stage = _make_stage(times, group, stages[-1] if stages else None)
         if stage is None or stride_frames % stage.frames_a_step:
             break
@@ -113,8 +113,8 @@ def plan_sharing(times: TimeMap, window_frames: int, stride_frames: int) -> Shar
     return best if best.macs_shared <= (1 - LEAST_SAVING) * plain else Sharing((), plain, plain)
 
 
-def _groups(blocks: list[BlockInTime]) -> Iterator[list[BlockInTime]]:
-    """Yield the blocks of each stage, up to the first that sees all of time."""
+def group_blocks(blocks: list[BlockInTime]) -> Iterator[list[BlockInTime]]:
+    """Yield the blocks of each stage, up to the first block that sees all of time."""
     group: list[BlockInTime] = []
     for block in blocks:
         looks_aside = block.reach is None or block.reach.before or block.reach.after
