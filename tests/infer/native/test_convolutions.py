@@ -11,7 +11,15 @@ from s3d.errors import InputError
 from s3d.infer.native.compile import load_kernels
 from s3d.infer.native.runner import NativeRunner
 from s3d.infer.native.weights import choose_kind
-from s3d.models.graph import Convolution, FeaturesInput, Graph, MaxPooling, Node
+from s3d.models.graph import (
+    Concatenation,
+    Convolution,
+    FeaturesInput,
+    Gating,
+    Graph,
+    MaxPooling,
+    Node,
+)
 from tests.tolerances import WINOGRAD, assert_close
 
 Triple = tuple[int, int, int]
@@ -185,3 +193,31 @@ def test_an_input_of_another_shape_is_refused() -> None:
     for x in (torch.zeros(1, 16, 4, 8, 9), torch.zeros(16, 4, 8, 8), torch.zeros(0, 16, 4, 8, 8)):
         with pytest.raises(InputError, match=r"made for floats \(batch, 16, 4, 8, 8\)"):
             runner(x)
+
+
+def test_what_two_read_is_copied_into_a_concatenation() -> None:
+    torch.manual_seed(0)
+    source = FeaturesInput("input", (16, 4, 8, 8), ())
+    first = make_convolution(source, 24, SPACE)
+    second = make_convolution(first, 40, TIME)
+    whole = Concatenation("concat", (80, 4, 8, 8), (source, first, second))
+    last = make_convolution(first, 80, POINT)
+    both = Concatenation("both", (160, 4, 8, 8), (whole, last))
+    x = torch.randn(2, *source.shape)
+    found = NativeRunner(Graph((source, first, second, whole, last, both)))(x)
+    y = reference(first, x)
+    wanted = torch.cat([x, y, reference(second, y), reference(last, y)], 1)
+    assert_close(found, wanted, WINOGRAD)
+
+
+def test_a_gate_leaves_what_others_read() -> None:
+    torch.manual_seed(0)
+    source = FeaturesInput("input", (16, 4, 8, 8), ())
+    first = make_convolution(source, 24, SPACE)
+    gate = Gating("gate", first.shape, (first,), torch.randn(24, 24), torch.randn(24))
+    whole = Concatenation("concat", (48, 4, 8, 8), (gate, first))
+    x = torch.randn(2, *source.shape)
+    found = NativeRunner(Graph((source, first, gate, whole)))(x)
+    y = reference(first, x)
+    shares = torch.sigmoid(F.linear(y.mean((2, 3, 4)), gate.weight, gate.bias))
+    assert_close(found, torch.cat([y * shares[:, :, None, None, None], y], 1), WINOGRAD)
