@@ -67,8 +67,10 @@ def compile_kernels(compiler: str) -> Path:
     """
     folder = cache_folder() / "native"
     path = folder / f"kernels-{_fingerprint(compiler)}.so"
-    if not path.exists():
+    if not folder.exists():
         make_folder(folder)
+        folder.chmod(0o700)  # whatever the user's mask
+    if not path.exists():
         write_atomically(path, lambda beside: _compile(compiler, beside))
     _check_ours(folder)
     _check_ours(path)

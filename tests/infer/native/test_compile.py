@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -109,3 +110,12 @@ def test_code_that_others_could_have_written_is_not_run(home: Path) -> None:
     with pytest.raises(InputError, match="can be written by others"):
         native.compile_kernels(compiler)
     assert native.load_kernels() is None
+
+
+@needs_compiler
+def test_a_mask_that_lets_a_group_write_is_no_hindrance() -> None:
+    before = os.umask(0o002)
+    try:
+        assert native.load_kernels() is not None
+    finally:
+        os.umask(before)
