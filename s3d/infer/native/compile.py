@@ -71,10 +71,18 @@ def compile_kernels(compiler: str) -> Path:
         make_folder(folder)
         folder.chmod(0o700)  # whatever the user's mask
     if not path.exists():
-        write_atomically(path, lambda beside: _compile(compiler, beside))
+        write_atomically(path, lambda beside: _compile_and_try(compiler, beside))
     _check_ours(folder)
     _check_ours(path)
     return path
+
+
+def _compile_and_try(compiler: str, to: Path) -> None:
+    from s3d.infer.native.trial import passes_trial
+
+    _compile(compiler, to)
+    if not passes_trial(to):
+        raise InputError(f"what {compiler} makes of {SOURCE.name} fails. Set CC to a C compiler.")
 
 
 def _compile(compiler: str, to: Path) -> None:

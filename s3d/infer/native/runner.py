@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from ctypes import CDLL
 
 import torch
 from torch import Tensor
@@ -24,8 +25,17 @@ class NativeRunner:
         graph: What it runs.
     """
 
-    def __init__(self, graph: Graph) -> None:
-        library = load_kernels()
+    def __init__(self, graph: Graph, library: CDLL | None = None) -> None:
+        """Pack the weights.
+
+        Args:
+            graph: Any.
+            library: The compiled kernels; None is those of this machine.
+
+        Raises:
+            InputError: There are none.
+        """
+        library = library or load_kernels()
         if library is None:
             raise InputError(MISSING)
         self.graph, self._library, self._lock = graph, library, threading.Lock()

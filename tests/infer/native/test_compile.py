@@ -12,6 +12,7 @@ import pytest
 
 from s3d.errors import InputError
 from s3d.infer.native import compile as native
+from s3d.infer.native import trial
 from s3d.infer.native.runner import NativeRunner
 from s3d.models.graph import FeaturesInput, Graph
 
@@ -27,6 +28,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     source = tmp_path / "kernels.c"
     source.write_text(SOURCE)
     monkeypatch.setattr(native, "SOURCE", source)
+    monkeypatch.setattr(trial, "passes_trial", lambda kernels: True)
     native._load_once.cache_clear()
     yield tmp_path / "home"
     native._load_once.cache_clear()
@@ -55,6 +57,7 @@ def test_what_is_compiled_is_kept(home: Path) -> None:
 def test_two_processes_may_compile_at_once(home: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from s3d.infer.native import compile as native; "
+        "from s3d.infer.native import trial; trial.passes_trial = lambda kernels: True; "
         "native.SOURCE = Path(sys.argv[1]); print(native.load_kernels().s3d_vector())"
     )
     command = [sys.executable, "-c", code, str(native.SOURCE)]
@@ -119,3 +122,29 @@ def test_a_mask_that_lets_a_group_write_is_no_hindrance() -> None:
         assert native.load_kernels() is not None
     finally:
         os.umask(before)
+
+
+TRIES = trial.passes_trial
+
+
+@needs_compiler
+@pytest.mark.parametrize(
+    "body",
+    ["{ __builtin_trap(); return 8; }", "{ return 8; }"],
+    ids=["a crash", "nothing but its size"],
+)
+def test_kernels_that_fail_their_trial_are_not_offered(
+    home: Path, monkeypatch: pytest.MonkeyPatch, body: str
+) -> None:
+    monkeypatch.setattr(trial, "passes_trial", TRIES)
+    native.SOURCE.write_text(f"long s3d_vector(void) {body}\n")
+    assert native.load_kernels() is None
+    assert not list((home / "native").iterdir())
+
+
+@needs_compiler
+@pytest.mark.slow
+def test_true_kernels_pass_their_trial(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trial, "passes_trial", TRIES)
+    monkeypatch.setattr(native, "SOURCE", Path(native.__file__).with_name("kernels.c"))
+    assert native.load_kernels() is not None
