@@ -162,11 +162,14 @@ class Graph:
 
     Attributes:
         nodes: The first is the input, the last the output.
-        batch: Clips at once for which engines may prepare.
+        batch: Clips at once for which engines may prepare; None is any number.
+        least_frames: The graph serves any number of frames from this one on, though its shapes are
+            those of one number; None where it serves that one alone.
     """
 
     nodes: tuple[Node, ...]
-    batch: int = 1
+    batch: int | None = 1
+    least_frames: int | None = None
 
     @property
     def input(self) -> Node:
