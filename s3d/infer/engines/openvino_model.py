@@ -1,8 +1,8 @@
 """A graph as an OpenVINO model, built operation by operation: no tracing, no converter, no ONNX.
 
-Activations are (B, C, T, H, W); OpenVINO lays them out in memory as it likes. Where ranges are given
-convolutions are of 8 bits: what they read, and their weights, pass a FakeQuantize, which OpenVINO
-turns into integers wherever its kernels take them.
+Activations are (B, C, T, H, W); OpenVINO lays them out in memory as it likes. Where ranges are
+given convolutions are of 8 bits: what they read, and their weights, pass a FakeQuantize, which
+OpenVINO turns into integers wherever its kernels take them.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ TOLERANCE = 1e-4
 def measure_difference(
     run: Run, network: Network, spec: ClipSpec, sizes: Iterable[Tensor]
 ) -> float:
-    """Return the largest difference of a file's logits from the network's, as a share of their norm.
+    """Return how far a file's logits are from the network's at most, as a share of their norm.
 
     Args:
         run: The file at work.

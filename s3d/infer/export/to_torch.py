@@ -20,7 +20,7 @@ ABOUT = "s3d.json"
 
 TRACED_BATCH = 2
 TRACED_MORE_FRAMES = 32
-"""Sizes by which a program is traced: one that came to 1 somewhere would be taken for a constant."""
+"""Sizes by which a program is traced: one that came to 1 would be taken for a constant."""
 
 
 def write_torch(graph: Graph, about: str, gives_scores: bool, path: Path) -> None:
