@@ -61,9 +61,7 @@ def calibrate(
     highest.clamp_min_(SMALLEST)
     for number, values in _walk(graph, groups, _tell(clips, progress, len(clips))):
         spread[number] += torch.histc(values, BINS, 0.0, float(highest[number]))
-    ends = [
-        float(high) * best_share(counts) for high, counts in zip(highest, spread, strict=True)
-    ]
+    ends = [float(high) * best_share(counts) for high, counts in zip(highest, spread, strict=True)]
     return Ranges(
         {node.name: end for group, end in zip(groups, ends, strict=True) for node in group}
     )
