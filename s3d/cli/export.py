@@ -44,14 +44,12 @@ def run(options: argparse.Namespace) -> int:
     check_place(out, FORMATS[to])
     model = open_model(options.model)
     exported = export_model(model, out, to, frames=options.frames, size_px=options.size)
-    for name, text in _describe(exported):
+    for name, text in _describe(exported, model.ranges is not None):
         print(f"{name:<9}{show_path(text)}")
-    if model.ranges is not None:
-        print(f"{'bits':<9}32: the ranges for 8 bits stay in the model file")
     return 0
 
 
-def _describe(exported: Exported) -> list[tuple[str, str]]:
+def _describe(exported: Exported, has_ranges: bool) -> list[tuple[str, str]]:
     spec, least = exported.spec, exported.least_frames
     height, width = spec.size_px
     time = (
@@ -64,7 +62,14 @@ def _describe(exported: Exported) -> list[tuple[str, str]]:
             f"{height}, {width}, {spec.channels}",
         ),
         ("output", " and ".join(exported.outputs)),
+        *([("bits", _tell_bits(exported))] if has_ranges else []),
         ("checked", f"differs from the network by {exported.difference:.1e} of the norm"),
         *(("file", file) for file in exported.files),
         ("size", f"{exported.size_bytes / 1e6:.1f} MB"),
     ]
+
+
+def _tell_bits(exported: Exported) -> str:
+    if exported.bits == 8:
+        return "8, as `s3d quantize` scored it; held against the engine it was scored by"
+    return f"32: {exported.format} takes no ranges, which stay in the model file"

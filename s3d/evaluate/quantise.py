@@ -134,4 +134,4 @@ def _read_clips(videos: VideoList, model: ModelFile, count: int) -> tuple[str, l
 def _measure_difference(plain: Recognizer, rounded: Recognizer, clips: Sequence[Tensor]) -> float:
     pairs = [[one.logits_of(clip[None].numpy()) for clip in clips] for one in (plain, rounded)]
     wanted, found = (np.concatenate(logits) for logits in pairs)
-    return float(np.linalg.norm(found - wanted) / max(np.linalg.norm(wanted), 1e-12))
+    return float(np.linalg.norm(found - wanted)) / max(float(np.linalg.norm(wanted)), 1e-12)

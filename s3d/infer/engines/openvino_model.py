@@ -7,12 +7,13 @@ OpenVINO turns into integers wherever its kernels take them.
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -34,8 +35,13 @@ from s3d.models.quantise import LEVELS, Ranges, quantised_convolutions
 OPEN = -1
 """The size of an axis that is open."""
 
-WEIGHT_LEVELS = 255
-"""As many below 0 as above it."""
+LARGEST_LEVEL = 127
+"""Of a weight: as many levels lie below 0 as above it."""
+
+SAFE_LEVEL = 63
+"""The same on an x86 processor without VNNI, which sums two products in 16 bits."""
+
+SMALLEST_WEIGHT = 1e-12
 
 
 def build_openvino_model(
@@ -50,7 +56,7 @@ def build_openvino_model(
     """
     import openvino
 
-    whole = set(quantised_convolutions(graph, ranges)) if ranges else set()
+    rounded = set(quantised_convolutions(graph, ranges)) if ranges else set()
     levels = ranges.highest if ranges else {}
     made: dict[Node, Any] = {}
     parameter = _make_input(graph)
@@ -59,9 +65,11 @@ def build_openvino_model(
             found = _take_input(node, parameter)
             made[node] = _round_input(node, found) if ranges else found
             continue
-        convolve = partial(_convolve, rounds=node in whole)
-        operation = convolve if isinstance(node, Convolution) else _OPERATIONS[type(node)]
-        made[node] = operation(node, [made[source] for source in node.sources])
+        sources = [made[source] for source in node.sources]
+        if isinstance(node, Convolution):
+            made[node] = _convolve(node, sources, node in rounded)
+        else:
+            made[node] = _OPERATIONS[type(node)](node, sources)
         if node.name in levels and node is not graph.output:
             made[node] = _round(made[node], 0.0, levels[node.name], LEVELS)
     outputs = {"logits" if len(graph.output.shape) == 1 else "features": made[graph.output]}
@@ -125,10 +133,22 @@ def _round(x: Any, low: Any, high: Any, levels: int) -> Any:
 
 
 def _round_weight(weight: Tensor) -> Any:
-    """Round the weights of each output channel to levels of its own."""
-    largest = weight.abs().amax((1, 2, 3, 4), keepdim=True)
-    high: npt.NDArray[np.float32] = largest.clamp_min(1e-12).cpu().numpy()
-    return _round(_constant(weight), -high, high, WEIGHT_LEVELS)
+    """Return weights as whole numbers times a step, which each output channel has of its own."""
+    largest = weight.abs().amax((1, 2, 3, 4), keepdim=True).clamp_min(SMALLEST_WEIGHT)
+    step = largest / _largest_level()
+    levels = (weight / step).round().to(torch.int8)
+    return _ops().multiply(_ops().convert(_constant(levels), np.float32), _constant(step))
+
+
+@lru_cache(maxsize=1)
+def _largest_level() -> int:
+    if platform.machine().lower() not in ("x86_64", "amd64"):
+        return LARGEST_LEVEL
+    try:
+        has_vnni = "vnni" in Path("/proc/cpuinfo").read_text()
+    except OSError:
+        has_vnni = False
+    return LARGEST_LEVEL if has_vnni else SAFE_LEVEL
 
 
 def _convolve(node: Convolution, sources: list[Any], rounds: bool) -> Any:

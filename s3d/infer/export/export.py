@@ -6,7 +6,6 @@ frames (batch, time, height, width, channels) uint8 --file--> logits (batch, K),
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,8 +13,14 @@ from typing import Any
 from s3d.clip import ClipSpec
 from s3d.errors import InputError
 from s3d.files import show_path, write_together
+from s3d.infer.export.content import Content
 from s3d.infer.export.formats import FORMATS, Format, find_format, name_format
-from s3d.infer.export.parity import check_difference, draw_frames, measure_difference
+from s3d.infer.export.parity import (
+    check_difference,
+    draw_frames,
+    find_reference,
+    measure_difference,
+)
 from s3d.models.family import network_name
 from s3d.models.graph import Graph, build_graph
 from s3d.models.model_file import ModelFile
@@ -38,6 +43,7 @@ class Exported:
         least_frames: That number is at least this; None where it is the clip's alone.
         spec: The clip.
         outputs: "logits", and "scores" where there are classes.
+        bits: 8 where the model has ranges and the format takes them; else 32.
     """
 
     path: str
@@ -49,6 +55,7 @@ class Exported:
     least_frames: int | None
     spec: ClipSpec
     outputs: tuple[str, ...]
+    bits: int
 
 
 def export_model(
@@ -80,24 +87,29 @@ def export_model(
     kind = find_format(to)
     check_place(place, kind)
     spec = change_clip(model.spec, frames, size_px)
-    graph = _open_graph(model, spec)
-    outputs = ("logits", "scores") if model.labels else ("logits",)
-    about = json.dumps(describe_export(model, spec, graph, outputs))
+    content = _fill(model, spec, kind)
     difference = 0.0
 
     def write(folder: Path) -> None:
         nonlocal difference
-        beside = folder / place.name
-        difference = _write_and_compare(kind, (graph, about, len(outputs) > 1), beside, model, spec)
+        difference = _write_and_compare(kind, content, folder / place.name, model, spec)
         check_difference(difference, show_path(place))
 
     files = kind.files(place)
     write_together(files, write)
-    size = sum(file.stat().st_size for file in files)
+    about = json.loads(content.about)
     return Exported(
-        str(place), tuple(map(str, files)), size, to, difference, _open_axes(graph),
-        graph.least_frames, spec, outputs,
-    )  # fmt: skip
+        str(place),
+        tuple(map(str, files)),
+        sum(file.stat().st_size for file in files),
+        to,
+        difference,
+        tuple(about["open_axes"]),
+        content.graph.least_frames,
+        spec,
+        tuple(about["outputs"]),
+        about["bits"],
+    )
 
 
 def check_place(path: Path, kind: Format) -> None:
@@ -132,9 +144,16 @@ def change_clip(spec: ClipSpec, frames: int | None, size_px: int | None) -> Clip
     return replace(spec, size_px=(size_px, size_px), resize_px=(resized[0], resized[1]))
 
 
-def describe_export(
-    model: ModelFile, spec: ClipSpec, graph: Graph, outputs: Sequence[str]
-) -> dict[str, Any]:
+def _fill(model: ModelFile, spec: ClipSpec, kind: Format) -> Content:
+    shape = (1, spec.channels, spec.frames, *spec.size_px)
+    graph = build_graph(model.network, shape, spec=spec)
+    graph = replace(open_time(graph, model.network), batch=None)
+    ranges = model.ranges if kind.takes_ranges else None
+    about = describe_export(model, spec, graph, 32 if ranges is None else 8)
+    return Content(graph, json.dumps(about), bool(model.labels), ranges)
+
+
+def describe_export(model: ModelFile, spec: ClipSpec, graph: Graph, bits: int) -> dict[str, Any]:
     """Return what a file says of itself, as plain JSON values."""
     return {
         "format": KIND,
@@ -143,35 +162,30 @@ def describe_export(
         "clip": spec.to_json(),
         "input": "frames: uint8 (batch, time, height, width, channels), RGB as decoded, resized "
         "and cropped; normalisation is inside",
-        "outputs": list(outputs),
-        "open_axes": list(_open_axes(graph)),
+        "outputs": ["logits", "scores"] if model.labels else ["logits"],
+        "open_axes": ["batch"] if graph.least_frames is None else ["batch", "time"],
         "least_frames": graph.least_frames,
+        "bits": bits,
         "metrics": list(model.metrics),
         "source": model.source,
         "licence": model.licence,
     }
 
 
-def _open_axes(graph: Graph) -> tuple[str, ...]:
-    return ("batch",) if graph.least_frames is None else ("batch", "time")
-
-
-def _open_graph(model: ModelFile, spec: ClipSpec) -> Graph:
-    shape = (1, spec.channels, spec.frames, *spec.size_px)
-    graph = build_graph(model.network, shape, spec=spec)
-    return replace(open_time(graph, model.network), batch=None)
-
-
 def _write_and_compare(
-    kind: Format, content: tuple[Graph, str, bool], path: Path, model: ModelFile, spec: ClipSpec
+    kind: Format, content: Content, path: Path, model: ModelFile, spec: ClipSpec
 ) -> float:
-    """Write a file and return by how much what it gives differs from the network."""
-    graph, about, gives_scores = content
+    """Write a file and return by how much what it gives differs from the model."""
+    reference = find_reference(model, spec, content.ranges is not None)
+    samples = draw_frames(spec, content.graph.least_frames)
     try:
-        kind.write(graph, about, gives_scores, path)
+        kind.write(content, path)
         run, said = kind.read(path)
-        found = measure_difference(run, model.network, spec, draw_frames(spec, graph.least_frames))
-    except RuntimeError as error:  # Of the runtimes; a full disk is an OSError to Python alone.
+        found = measure_difference(run, reference, samples)
+    except RuntimeError as error:  # Of a runtime, to which a full disk is one too.
         cause = str(error).strip().splitlines() or [type(error).__name__]
-        raise InputError(f"the file cannot be written and run: {cause[-1][:200]}") from error
-    return found if said == about else float("inf")
+        raise InputError(
+            f"{show_path(path.name)}: cannot be written and run ({cause[-1][:200]}). Free some "
+            "room, or export to another format."
+        ) from error
+    return found if said == content.about else float("inf")

@@ -10,10 +10,10 @@ from pathlib import Path
 
 from s3d.errors import InputError
 from s3d.files import show_path
-from s3d.infer.export.to_onnx import Run, read_onnx, write_onnx
+from s3d.infer.export.content import Content, Run
+from s3d.infer.export.to_onnx import read_onnx, write_onnx
 from s3d.infer.export.to_openvino import read_openvino, write_openvino
 from s3d.infer.export.to_torch import read_torch, write_torch
-from s3d.models.graph import Graph
 
 
 @dataclass(frozen=True)
@@ -22,17 +22,19 @@ class Format:
 
     Attributes:
         suffix: Of the file that is named.
-        write: Writes a graph, what is to be said of it, and whether scores are given, to a path.
+        write: Writes a content to a path.
         read: Returns what runs a file, and what it says.
         beside: Suffix of a second file that belongs to it; "" is none.
         packages: What must be installed to write and check it, beside PyTorch.
+        takes_ranges: It can hold a network of 8 bits.
     """
 
     suffix: str
-    write: Callable[[Graph, str, bool, Path], None]
+    write: Callable[[Content, Path], None]
     read: Callable[[Path], tuple[Run, str]]
     beside: str = ""
     packages: tuple[str, ...] = ()
+    takes_ranges: bool = False
 
     def files(self, path: Path) -> tuple[Path, ...]:
         """Return all files of an export, the one that is named last."""
@@ -42,7 +44,7 @@ class Format:
 FORMATS: dict[str, Format] = {
     "onnx": Format(".onnx", write_onnx, read_onnx, packages=("onnx", "onnxruntime")),
     "openvino": Format(
-        ".xml", write_openvino, read_openvino, beside=".bin", packages=("openvino",)
+        ".xml", write_openvino, read_openvino, ".bin", ("openvino",), takes_ranges=True
     ),
     "torch": Format(".pt2", write_torch, read_torch),
 }

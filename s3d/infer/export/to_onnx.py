@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,18 +9,15 @@ import numpy as np
 import numpy.typing as npt
 
 from s3d.infer.engines.onnx_runner import build_onnx_model
-from s3d.models.graph import Graph
-
-Run = Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.float32]]
-"""Gives the logits (B, K) of frames (B, T, H, W, C)."""
+from s3d.infer.export.content import Content, Run
 
 
-def write_onnx(graph: Graph, about: str, gives_scores: bool, path: Path) -> None:
-    """Write a graph, what is to be said of it being the property "s3d"."""
+def write_onnx(content: Content, path: Path) -> None:
+    """Write a file; what it says of itself is the property "s3d"."""
     from onnx import helper
 
-    model = build_onnx_model(graph, gives_scores=gives_scores)
-    helper.set_model_props(model, {"s3d": about})
+    model = build_onnx_model(content.graph, gives_scores=content.gives_scores)
+    helper.set_model_props(model, {"s3d": content.about})
     path.write_bytes(model.SerializeToString())
 
 

@@ -9,16 +9,15 @@ import numpy as np
 import numpy.typing as npt
 
 from s3d.infer.engines.openvino_model import build_openvino_model
-from s3d.infer.export.to_onnx import Run
-from s3d.models.graph import Graph
+from s3d.infer.export.content import Content, Run
 
 
-def write_openvino(graph: Graph, about: str, gives_scores: bool, path: Path) -> None:
-    """Write a graph, what is to be said of it being the runtime information "s3d"."""
+def write_openvino(content: Content, path: Path) -> None:
+    """Write the two files; what they say of themselves is the runtime information "s3d"."""
     import openvino
 
-    model = build_openvino_model(graph, gives_scores=gives_scores)
-    model.set_rt_info(about, ["s3d"])
+    model = build_openvino_model(content.graph, content.ranges, gives_scores=content.gives_scores)
+    model.set_rt_info(content.about, ["s3d"])
     openvino.save_model(model, str(path), compress_to_fp16=False)
 
 

@@ -12,8 +12,7 @@ import numpy.typing as npt
 import torch
 
 from s3d.infer.engines.plain_module import PlainModule
-from s3d.infer.export.to_onnx import Run
-from s3d.models.graph import Graph
+from s3d.infer.export.content import Content, Run
 
 ABOUT = "s3d.json"
 """The file in the archive that says what the program is."""
@@ -23,12 +22,12 @@ TRACED_MORE_FRAMES = 32
 """Sizes by which a program is traced: one that came to 1 would be taken for a constant."""
 
 
-def write_torch(graph: Graph, about: str, gives_scores: bool, path: Path) -> None:
-    """Write a graph, what is to be said of it being the extra file "s3d.json"."""
-    program = _trace(PlainModule(graph, gives_scores).eval())
-    content = io.BytesIO()
-    torch.export.save(program, content, extra_files={ABOUT: about})
-    path.write_bytes(content.getbuffer())
+def write_torch(content: Content, path: Path) -> None:
+    """Write a file; what it says of itself is the extra file "s3d.json" in it."""
+    program = _trace(PlainModule(content.graph, content.gives_scores).eval())
+    packed = io.BytesIO()
+    torch.export.save(program, packed, extra_files={ABOUT: content.about})
+    path.write_bytes(packed.getbuffer())
 
 
 def _trace(module: PlainModule) -> torch.export.ExportedProgram:
