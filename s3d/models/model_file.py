@@ -23,8 +23,8 @@ from torch import Tensor, nn
 from s3d.clip import ClipSpec
 from s3d.errors import InputError
 from s3d.files import show_path, write_bytes
-from s3d.models.graph import build_graph
 from s3d.models.network import Network, build
+from s3d.models.outline import build_outline, outline_graph
 from s3d.models.quantise import Ranges
 from s3d.models.style import Style
 
@@ -254,9 +254,5 @@ def _check_fit(labels: tuple[str, ...], spec: ClipSpec, classes: int, channels: 
 
 def _check_ranges(values: object, network: Network, spec: ClipSpec) -> None:
     ranges = Ranges.from_json(values)
-    with torch.device("meta"):
-        outline = Network(
-            network.word, network.num_classes, network.style, network.width, network.channels
-        )
-    shape = (1, spec.channels, spec.frames, *spec.size_px)
-    ranges.check_names(build_graph(outline, shape))
+    outline = build_outline(network)
+    ranges.check_names(outline_graph(outline, spec.frames, spec.size_px))

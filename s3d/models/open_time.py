@@ -10,8 +10,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-import torch
-
 from s3d.models.graph import (
     Classification,
     Convolution,
@@ -20,9 +18,9 @@ from s3d.models.graph import (
     MaxPooling,
     Node,
     Shape,
-    build_graph,
 )
 from s3d.models.network import Network
+from s3d.models.outline import build_outline, outline_graph
 
 PERIOD = 8
 """Time is halved three times at most: lengths that differ by 8 are padded alike."""
@@ -58,18 +56,13 @@ def _find_least(frames: int, nodes: Sequence[Node], outlines: _Outlines) -> int:
 
 
 class _Outlines:
-    """Give a network's nodes for clips of any length, without weights."""
+    """Give a network's nodes for clips of any length, without its weights."""
 
     def __init__(self, network: Network, size_px: tuple[int, int]) -> None:
-        with torch.device("meta"):
-            self.network = Network(
-                network.word, network.num_classes, network.style, network.width, network.channels
-            ).eval()
-        self.size_px = size_px
+        self.network, self.size_px = build_outline(network), size_px
 
     def at(self, frames: int) -> tuple[Node, ...]:
-        shape = (1, self.network.channels, frames, *self.size_px)
-        return build_graph(self.network, shape).nodes
+        return outline_graph(self.network, frames, self.size_px).nodes
 
 
 def _join(nodes: Sequence[Node], outlines: Sequence[Sequence[Node]]) -> tuple[Node, ...] | None:
