@@ -21,6 +21,7 @@ from s3d.infer.engines.choose import AUTO, Tell, choose_engine
 from s3d.infer.engines.engine import Engine, check_engine
 from s3d.infer.engines.int8 import INT8, check_int8, choose_int8
 from s3d.infer.features import FeatureRecipe, VideoFeatures, compute_features, window_spec
+from s3d.infer.reuse.whole import can_go_in_pieces, score_whole
 from s3d.infer.views import Views, check_protocol, read_views
 from s3d.models.model_file import ModelFile
 from s3d.models.network import Network
@@ -317,6 +318,9 @@ class Recognizer:
 
     def score(self, views: Views) -> Scores:
         """Return the scores (K,) of a video's views."""
+        if views.average_logits and len(views.lengths) > 1 and can_go_in_pieces(self.network):
+            pieces = (piece[0] for piece in views.pieces)
+            return score_whole(self.engine, pieces, sum(views.lengths)).softmax(0).numpy()
         logits, weights = [], []
         for piece in views.pieces:
             for part in _parts(piece):

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from s3d.errors import InputError
+from s3d.models.blocks import BLOCKS
 from s3d.models.graph import (
     Channels,
     Concatenation,
@@ -20,7 +21,10 @@ from s3d.models.graph import (
     Graph,
     MaxPooling,
     Node,
+    build_graph,
 )
+from s3d.models.network import Network
+from s3d.models.outline import build_outline
 
 LEVELS = 256
 MOST_RANGES = 10_000
@@ -102,6 +106,22 @@ def find_groups(graph: Graph) -> list[tuple[Node, ...]]:
         if node in reached:
             groups.setdefault(root(node), []).append(node)
     return [tuple(group) for group in groups.values()]
+
+
+def add_blocks(ranges: Ranges, network: Network) -> Ranges:
+    """Return ranges with those of what blocks give, by their names, for graphs that begin there.
+
+    Args:
+        ranges: Of the whole network.
+        network: The network.
+    """
+    outline, found = build_outline(network), dict(ranges.highest)
+    for block in BLOCKS:
+        graph = build_graph(outline, (1, outline.channels, 16, 64, 64), until=block)
+        known = {ranges.highest.get(node.name) for node in _origins(graph.output)}
+        if len(known) == 1 and (high := known.pop()) is not None:
+            found[block] = high
+    return Ranges(found)
 
 
 def quantised_convolutions(graph: Graph, ranges: Ranges) -> Iterator[Convolution]:

@@ -17,7 +17,13 @@ from s3d.errors import InputError
 from s3d.models.graph import Graph, build_graph
 from s3d.models.model_file import ModelFile, load_model, save_model
 from s3d.models.network import Network, build
-from s3d.models.quantise import MOST_RANGES, Ranges, find_groups, quantised_convolutions
+from s3d.models.quantise import (
+    MOST_RANGES,
+    Ranges,
+    add_blocks,
+    find_groups,
+    quantised_convolutions,
+)
 
 SPEC = ClipSpec(frames=4, size_px=(32, 32), resize_px=(32, 32))
 SHAPE = (1, 3, 4, 32, 32)
@@ -80,13 +86,20 @@ def test_all_convolutions_can_be_of_8_bits(word: str, style: str) -> None:
     assert list(quantised_convolutions(graph, ranges)) == convolutions
 
 
-def test_behind_a_block_what_has_no_range_stays_in_32_bits() -> None:
-    network = tiny()
+def test_behind_a_block_its_range_is_that_of_what_it_gave() -> None:
+    network, ranges = tiny(), ranges_of(tiny())
     shape = tuple(network.features(torch.zeros(SHAPE), "mixed4b").shape)
     graph = build_graph(network, shape, after="mixed4b")
-    found = {node.name for node in quantised_convolutions(graph, ranges_of(network))}
-    assert "mixed4c.entry.0" not in found
-    assert "mixed4c.branch1.0" in found
+    alone = {node.name for node in quantised_convolutions(graph, ranges)}
+    assert "mixed4c.entry.0" not in alone
+    assert "mixed4c.branch1.0" in alone
+    added = add_blocks(ranges, network)
+    assert {n.name for n in quantised_convolutions(graph, added)} - alone == {
+        "mixed4c.entry.0", "mixed4c.entry.1", "mixed4c.entry.2", "mixed4c.branch3.1",
+    }  # fmt: skip
+    assert added.highest["mixed4b"] == ranges.highest["mixed4b.branch1.1"]
+    assert added.highest["pool5a"] == ranges.highest["mixed4f.branch1.1"]
+    assert "mixed5c" not in added.highest
 
 
 # Ranges in a model file

@@ -10,7 +10,7 @@ from s3d.infer.engines.choose import AUTO, VARIABLE, Tell
 from s3d.infer.engines.engine import Engine, EngineKind, usable_engines
 from s3d.infer.engines.openvino_runner import OpenVinoRunner
 from s3d.models.network import Network
-from s3d.models.quantise import Ranges
+from s3d.models.quantise import Ranges, add_blocks
 
 INT8 = "int8"
 
@@ -18,12 +18,14 @@ INT8 = "int8"
 class Int8Engine(Engine):
     """Run a network in 8 bits.
 
-    What reads a block's output, rather than frames, begins in 32: of that no range is known.
+    What a block gives is floats of 256 values, so that going on from there gives what the whole
+    network gives.
     """
 
     def __init__(self, network: Network, spec: ClipSpec, ranges: Ranges) -> None:
         super().__init__(network, spec, "openvino")
         self.name = INT8
+        ranges = add_blocks(ranges, network)
         self._kind = EngineKind(
             lambda graph, _: OpenVinoRunner(graph, ranges=ranges),
             "cpu",

@@ -98,7 +98,7 @@ def build_onnx_model(graph: Graph, *, gives_scores: bool = False) -> Any:
 
 
 def _input_name(node: Node) -> str:
-    return "frames" if isinstance(node, FramesInput) else "input"
+    return "frames" if isinstance(node, FramesInput) else node.name
 
 
 def _name_output(node: Node, writer: _Writer) -> str:

@@ -1,7 +1,8 @@
 """A graph as an OpenVINO model, built operation by operation: no tracing, no converter, no ONNX.
 
-Activations are (B, C, T, H, W); OpenVINO lays them out in memory as it likes. Where ranges are
-given convolutions are of 8 bits: what they read, and their weights, pass a FakeQuantize, which
+Activations are (B, C, T, H, W); OpenVINO lays them out in memory as it likes, and likes channels
+last. So features come and go as (B, T, H, W, C), as they lie in memory. Where ranges are given
+convolutions are of 8 bits: what they read, and their weights, pass a FakeQuantize, which
 OpenVINO turns into integers wherever its kernels take them.
 """
 
@@ -63,18 +64,19 @@ def build_openvino_model(
     for node in graph.nodes:
         if not node.sources:
             found = _take_input(node, parameter)
-            made[node] = _round_input(node, found) if ranges else found
-            continue
-        sources = [made[source] for source in node.sources]
-        if isinstance(node, Convolution):
-            made[node] = _convolve(node, sources, node in rounded)
+            made[node] = _round_frames(node, found) if ranges else found
+        elif isinstance(node, Convolution):
+            made[node] = _convolve(node, made[node.sources[0]], node in rounded)
         else:
-            made[node] = _OPERATIONS[type(node)](node, sources)
-        if node.name in levels and node is not graph.output:
+            made[node] = _OPERATIONS[type(node)](node, [made[source] for source in node.sources])
+        if node.name in levels:
             made[node] = _round(made[node], 0.0, levels[node.name], LEVELS)
-    outputs = {"logits" if len(graph.output.shape) == 1 else "features": made[graph.output]}
+    found, is_head = made[graph.output], len(graph.output.shape) == 1
+    if not is_head:
+        found = _ops().transpose(found, _constant([0, 2, 3, 4, 1]))
+    outputs = {"logits" if is_head else "features": found}
     if gives_scores:
-        outputs["scores"] = _ops().softmax(made[graph.output], 1)
+        outputs["scores"] = _ops().softmax(found, 1)
     results = [_name_result(found, name) for name, found in outputs.items()]
     return openvino.Model(results, [parameter], "s3d")
 
@@ -103,7 +105,7 @@ def _make_input(graph: Graph) -> Any:
     channels, frames, *sizes = node.shape
     time = frames if graph.least_frames is None else OPEN
     is_frames = isinstance(node, FramesInput)
-    shape = [batch, time, *sizes, channels] if is_frames else [batch, channels, time, *sizes]
+    shape = [batch, time, *sizes, channels]
     name, kind = ("frames", np.uint8) if is_frames else ("features", np.float32)
     parameter = _ops().parameter(shape, kind, name=name)
     parameter.output(0).set_names({name})
@@ -112,14 +114,14 @@ def _make_input(graph: Graph) -> Any:
 
 def _take_input(node: Node, parameter: Any) -> Any:
     if isinstance(node, FeaturesInput):
-        return parameter
+        return _ops().transpose(parameter, _constant([0, 4, 1, 2, 3]))
     assert isinstance(node, FramesInput)
     mean = _constant(torch.tensor(node.mean, dtype=torch.float32) * 255)
     values = _ops().subtract(_ops().convert(parameter, np.float32), mean)
     return _ops().transpose(values, _constant([0, 4, 1, 2, 3]))
 
 
-def _round_input(node: Node, x: Any) -> Any:
+def _round_frames(node: Node, x: Any) -> Any:
     """Round what is left of uint8 frames to as many levels, 0 among them: pads are 0."""
     if not isinstance(node, FramesInput):
         return x
@@ -151,10 +153,10 @@ def _largest_level() -> int:
     return LARGEST_LEVEL if has_vnni else SAFE_LEVEL
 
 
-def _convolve(node: Convolution, sources: list[Any], rounds: bool) -> Any:
+def _convolve(node: Convolution, x: Any, rounds: bool) -> Any:
     weight = _round_weight(node.weight) if rounds else _constant(node.weight)
     found = _ops().convolution(
-        sources[0], weight, list(node.stride), list(node.before),
+        x, weight, list(node.stride), list(node.before),
         list(node.after), [1, 1, 1],
     )  # fmt: skip
     return _ops().relu(_ops().add(found, _constant(node.bias.view(1, -1, 1, 1, 1))))

@@ -1,4 +1,7 @@
-"""A graph run by OpenVINO."""
+"""A graph run by OpenVINO.
+
+Features come and go as (B, T, H, W, C), as everywhere in this package they lie in memory.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from torch import Tensor
 
 from s3d.errors import InputError
 from s3d.infer.engines.openvino_model import build_openvino_model
-from s3d.models.graph import Graph
+from s3d.models.graph import FramesInput, Graph
 from s3d.models.quantise import Ranges
 
 MISSING = "OpenVINO is not installed. Use `pip install openvino`, or --engine torch."
@@ -38,9 +41,11 @@ class OpenVinoRunner:
         """Return the output for an input (B, ...) of the batch that the graph was made for."""
         # A request of its own for each call, so that threads can share a runner.
         request = self._compiled.create_infer_request()
-        values = np.ascontiguousarray(x.numpy())
+        is_frames = isinstance(self.graph.input, FramesInput)
+        values = np.ascontiguousarray((x if is_frames else x.movedim(1, 4)).numpy())
         found: npt.NDArray[np.float32] = request.infer([values], share_inputs=True)[0]
-        return torch.from_numpy(found.copy())
+        output = torch.from_numpy(found)
+        return output.movedim(4, 1) if output.ndim == 5 else output
 
 
 def import_openvino() -> Any:
