@@ -13,10 +13,12 @@ from s3d.cli import (
     convert,
     cost,
     evaluate,
+    export,
     features,
     flow,
     list_networks,
     predict,
+    quantize,
     sample,
     shard,
     train,
@@ -29,8 +31,8 @@ from s3d.errors import InputError
 INTERRUPTED = 130
 
 VERBS = (
-    train, evaluate, predict, watch, features, check, flow, shard, convert, sample,
-    list_networks, cost,
+    train, evaluate, predict, watch, features, check, flow, shard, convert, quantize, export,
+    sample, list_networks, cost,
 )  # fmt: skip
 """In the order of the help."""
 
@@ -46,6 +48,8 @@ EXAMPLES = """examples:
   s3d flow videos --out flow                        optical flow, for two streams
   s3d shard ucf101:/data/UCF-101 --out shards       pack into tars; train on shards:shards
   s3d convert S3D_kinetics400.pt --out model.safetensors
+  s3d quantize run/model.safetensors clips/train --out int8.safetensors
+  s3d export run/model.safetensors --to onnx        a file that needs no s3d
   s3d cost s3d_g --frames 64 --size 224             parameters and multiply-adds
 """
 

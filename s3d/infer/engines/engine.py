@@ -120,6 +120,7 @@ class Engine:
     def __init__(self, network: Network, spec: ClipSpec, name: str = "torch") -> None:
         check_engine(name, _device_of(network))
         self.network, self.spec, self.name = network, spec, name
+        self._kind = KINDS.get(name)
         self._prepared: OrderedDict[tuple[str | None, str, Shape], Runner] = OrderedDict()
         self._weights = _state_of(network)
         self._lock = threading.Lock()
@@ -165,7 +166,8 @@ class Engine:
         return found.float().cpu()
 
     def _runner(self, shape: Shape, after: str | None, until: str) -> Runner:
-        kind = KINDS[self.name]
+        kind = self._kind
+        assert kind is not None, self.name
         key = (after, until, (0, *shape[1:]) if kind.takes_any_batch else shape)
         with self._lock:
             if (weights := _state_of(self.network)) != self._weights:
