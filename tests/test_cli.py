@@ -24,7 +24,7 @@ from tests.tiny import run_s3d, tiny_words
 
 VERBS = (
     "train", "evaluate", "predict", "features", "check", "flow", "shard", "convert", "sample",
-    "list", "cost",
+    "list", "cost", "benchmark",
 )  # fmt: skip
 Output = pytest.CaptureFixture[str]
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from s3d import __version__
 from s3d.cli import (
+    benchmark,
     check,
     convert,
     cost,
@@ -29,6 +30,7 @@ INTERRUPTED = 130
 
 VERBS = (
     train, evaluate, predict, features, check, flow, shard, convert, sample, list_networks, cost,
+    benchmark,
 )  # fmt: skip
 """In the order of the help."""
 
@@ -44,6 +46,7 @@ EXAMPLES = """examples:
   s3d shard ucf101:/data/UCF-101 --out shards       pack into tars; train on shards:shards
   s3d convert S3D_kinetics400.pt --out model.safetensors
   s3d cost s3d_g --frames 64 --size 224             parameters and multiply-adds
+  s3d benchmark model.safetensors                   which engine is the fastest here
 """
 
 
