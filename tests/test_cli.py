@@ -24,7 +24,7 @@ from tests.tiny import run_s3d, tiny_words
 
 VERBS = (
     "train", "evaluate", "predict", "watch", "features", "check", "flow", "shard", "convert",
-    "sample", "list", "cost",
+    "quantize", "export", "sample", "list", "cost", "benchmark",
 )  # fmt: skip
 Output = pytest.CaptureFixture[str]
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from s3d import __version__
 from s3d.cli import (
+    benchmark,
     check,
     convert,
     cost,
@@ -32,7 +33,7 @@ INTERRUPTED = 130
 
 VERBS = (
     train, evaluate, predict, watch, features, check, flow, shard, convert, quantize, export,
-    sample, list_networks, cost,
+    sample, list_networks, cost, benchmark,
 )  # fmt: skip
 """In the order of the help."""
 
@@ -51,6 +52,7 @@ EXAMPLES = """examples:
   s3d quantize run/model.safetensors clips/train --out int8.safetensors
   s3d export run/model.safetensors --to onnx        a file that needs no s3d
   s3d cost s3d_g --frames 64 --size 224             parameters and multiply-adds
+  s3d benchmark model.safetensors                   which engine is the fastest here
 """
 
 

@@ -38,7 +38,7 @@ def add_model_options(
     parser.add_argument(
         "--engine", default="auto", metavar="NAME",
         help="what runs the network: openvino, onnxruntime, torch, eager, half (on a GPU), or "
-        "auto, the fastest here, measured once [auto]",
+        "auto: the fastest here, measured once (`s3d benchmark`) [auto]",
     )  # fmt: skip
 
 

@@ -14,7 +14,9 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from importlib.util import find_spec
+from types import FunctionType
 
 import torch
 from torch import Tensor
@@ -34,6 +36,9 @@ Runner = Callable[[Tensor], Tensor]
 MOST_PREPARED = 12
 """Shapes and blocks that an engine keeps prepared: each holds a copy of their weights."""
 
+LONGEST_REASON = 200
+"""Characters of what a foreign runtime says where it fails."""
+
 
 @dataclass(frozen=True)
 class EngineKind:
@@ -44,18 +49,29 @@ class EngineKind:
         device: Where it runs: "cpu" or "cuda"; "" is either.
         packages: What must be installed, beside PyTorch.
         takes_any_batch: What was prepared for one batch runs another.
+        is_foreign: It may raise anything, of which a person is told in a line.
     """
 
     make: Callable[[Graph, str], Runner]
     device: str
     packages: tuple[str, ...] = ()
     takes_any_batch: bool = True
+    is_foreign: bool = True
+
+
+def compile_runner(runner: TorchRunner, backend: str = "inductor") -> TorchRunner:
+    """Let `torch.compile` make one program of a runner, and return the runner."""
+    run = TorchRunner.run
+    # PyTorch counts what it compiled by code object, and gives up after eight. Runners share their
+    # code and nothing else, so each gets a code object of its own.
+    own = FunctionType(run.__code__.replace(), run.__globals__)
+    compiled = torch.compile(own, fullgraph=True, backend=backend)
+    runner.run = partial(compiled, runner)  # type: ignore[method-assign]
+    return runner
 
 
 def _make_half(graph: Graph, device: str) -> Runner:
-    runner = TorchRunner(graph, device, torch.float16)
-    runner.run = torch.compile(runner.run, fullgraph=True)  # type: ignore[method-assign]
-    return runner
+    return compile_runner(TorchRunner(graph, device, torch.float16))
 
 
 KINDS: dict[str, EngineKind] = {
@@ -64,7 +80,7 @@ KINDS: dict[str, EngineKind] = {
     ),
     "onnxruntime": EngineKind(lambda graph, _: OnnxRunner(graph), "cpu", ("onnxruntime", "onnx")),
     "half": EngineKind(_make_half, "cuda"),
-    "torch": EngineKind(lambda graph, device: TorchRunner(graph, device), ""),
+    "torch": EngineKind(lambda graph, device: TorchRunner(graph, device), "", is_foreign=False),
 }
 """Every engine that runs a graph, the one that is likely the fastest first."""
 
@@ -78,7 +94,7 @@ def usable_engines(device: str) -> list[str]:
     return [
         name
         for name, kind in KINDS.items()
-        if kind.device in ("", device) and all(find_spec(package) for package in kind.packages)
+        if kind.device in ("", device) and not missing_packages(name)
     ] + [EAGER]
 
 
@@ -92,18 +108,21 @@ def check_engine(name: str, device: str = "cpu") -> None:
         near = difflib.get_close_matches(name[:30], ENGINES, n=1)
         hint = f" Did you mean {near[0]}?" if near else ""
         raise InputError(f"unknown engine {name[:60]!r}.{hint} Known: auto, {', '.join(ENGINES)}.")
-    if name in usable_engines(device):
+    if name == EAGER:
         return
-    kind = KINDS[name]
-    if kind.device not in ("", device):
+    if (needed := KINDS[name].device) not in ("", device):
+        raise InputError(f"engine {name} runs on {needed}, not on {device}. Use --engine torch.")
+    if missing := missing_packages(name):
         raise InputError(
-            f"engine {name} runs on {kind.device}, not on {device}. Use --engine auto."
+            f"engine {name} needs {' and '.join(missing)}, not installed here. "
+            f"Use `pip install {' '.join(missing)}`, or --engine torch."
         )
-    missing = [package for package in kind.packages if not find_spec(package)]
-    raise InputError(
-        f"engine {name} needs {' and '.join(missing)}, not installed here. "
-        f"Use `pip install {' '.join(missing)}`, or --engine torch."
-    )
+
+
+def missing_packages(name: str) -> list[str]:
+    """Return what must be installed before an engine can run."""
+    packages = KINDS[name].packages if name in KINDS else ()
+    return [package for package in packages if not find_spec(package)]
 
 
 class Engine:
@@ -148,10 +167,21 @@ class Engine:
 
         Returns:
             (B, C, T, H, W), or (B, K), float32.
+
+        Raises:
+            InputError: The network cannot take the shape, or a foreign runtime failed.
         """
         if self.name == EAGER:
             return self._run_eagerly(x, after, until)
-        return self._runner(tuple(x.shape), after, until)(x)
+        try:
+            return self._runner(tuple(x.shape), after, until)(x.detach())
+        except InputError:
+            raise
+        except Exception as error:
+            if not KINDS[self.name].is_foreign:
+                raise
+            reason = (str(error).splitlines() or [type(error).__name__])[0][:LONGEST_REASON]
+            raise InputError(f"engine {self.name}: {reason}. Use --engine torch.") from error
 
     def _run_eagerly(self, x: Tensor, after: str | None, until: str) -> Tensor:
         x = x.to(self.device)
