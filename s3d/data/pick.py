@@ -121,7 +121,6 @@ def _by_counting(info: VideoInfo, left: npt.NDArray[np.int64], wish: Wish) -> It
     with open_stream(info.path) as (container, stream):
         convert = _Converters(container, stream, info, wish)
         for frame in decode_stream(container, stream):
-            convert.begin(frame)
             if count == due:
                 yield convert(count, frame)
                 due = next(wanted, None)
@@ -152,15 +151,7 @@ class _Converters:
             self.glances = Converter(stream, wish.glance_px, info.path)
         self.wish = wish
 
-    def begin(self, frame: VideoFrame) -> None:
-        """Let the first frame of the file say how it is turned."""
-        if not self.frames.is_started:
-            self.frames.start(frame)
-            if self.glances:
-                self.glances.start(frame)
-
     def __call__(self, index: int, frame: VideoFrame) -> Picked:
-        self.begin(frame)
         wants = self.glances is not None and index in self.wish.glances
         glance = self.glances(frame) if wants and self.glances else None
         return Picked(index, self.frames(frame), False, glance)

@@ -78,6 +78,8 @@ def test_ticks_that_nobody_looks_at_are_not_converted(
     np.testing.assert_array_equal(frames[::2], whole.frames[::2])
     assert not frames[1::2].any()
     assert calls == [20]
+    pieces_of(source, spec, (30, 40))  # Nor are those that come before.
+    assert calls == [30]
 
 
 def test_pieces_with_gaps_between_them(tmp_path: Path, write_video: WriteVideo) -> None:
