@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +22,10 @@ from s3d.infer.views import Views, check_protocol, read_views
 from s3d.models.model_file import ModelFile
 from s3d.models.network import Network
 from s3d.models.open import open_model
+
+if TYPE_CHECKING:
+    from s3d.infer.segments import SegmentRule
+    from s3d.infer.timeline import Timeline
 
 Scores = npt.NDArray[np.float32]
 
@@ -169,6 +173,37 @@ class Recognizer:
         spec = window_spec(self.spec, frames, rate_fps)
         recipe = FeatureRecipe(spec, at, stride_seconds, pool)
         return compute_features(self.network, video, recipe)
+
+    def timeline(
+        self,
+        video: AnyPath,
+        stride_seconds: float | None = None,
+        *,
+        frames: int | None = None,
+        rate_fps: float | None = None,
+        rule: SegmentRule | None = None,
+        record: AnyPath | None = None,
+    ) -> Timeline:
+        """Say what happens in a video of any length, and when, in flat memory.
+
+        Args:
+            video: A local file.
+            stride_seconds: From one window to the next; None is a quarter of a window.
+            frames: Of a window; None is the clip's.
+            rate_fps: Of its frames; None is the clip's.
+            rule: When a segment begins and ends; None takes the threshold that `s3d calibrate`
+                found, or 0.5.
+            record: A file that takes scores as they come: the same call goes on from it after a
+                kill. None keeps them in a temporary file.
+
+        Raises:
+            InputError: The video cannot be read, or an option cannot be used.
+        """
+        from s3d.infer.scan import ScanRecipe
+        from s3d.infer.timeline import compute_timeline
+
+        recipe = ScanRecipe(stride_seconds, frames, rate_fps)
+        return compute_timeline(self, video, recipe, rule, record=record)
 
     def score_clips(self, clips: Tensor, check: bool = True) -> Scores:
         """Score clips that you made yourself.

@@ -7,6 +7,7 @@ allocated before the header and the tensors' shapes agree.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import reprlib
@@ -112,6 +113,15 @@ def weights_of(network: Network) -> dict[str, Tensor]:
     """Return the tensors that a model file keeps: all but the norms' counters of batches."""
     state = network.state_dict()
     return {k: v for k, v in state.items() if not k.endswith("num_batches_tracked")}
+
+
+def weights_sha256(network: Network) -> str:
+    """Return a hash of the weights: a file of the same name may hold others tomorrow."""
+    found = hashlib.sha256()
+    for name, tensor in sorted(network.state_dict().items()):
+        found.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
+        found.update(tensor.cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return found.hexdigest()
 
 
 def fill_network(network: Network, weights: dict[str, Tensor]) -> None:
