@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from s3d import __version__
 from s3d.cli import (
+    calibrate,
     check,
     convert,
     cost,
@@ -28,7 +29,8 @@ from s3d.errors import InputError
 INTERRUPTED = 130
 
 VERBS = (
-    train, evaluate, predict, features, check, flow, shard, convert, sample, list_networks, cost,
+    train, evaluate, predict, calibrate, features, check, flow, shard, convert, sample,
+    list_networks, cost,
 )  # fmt: skip
 """In the order of the help."""
 
@@ -37,6 +39,7 @@ EXAMPLES = """examples:
   s3d train clips/train --out run                   train on a folder DIR/<class>/*.*
   s3d evaluate clips/test --model run/model.safetensors
   s3d predict video.mp4 --model run/model.safetensors
+  s3d predict day.mp4 --timeline --out when         what happens when, in a video of hours
   s3d predict video.mp4                             with published weights, downloaded once
   s3d features videos --at mixed5c --out features   numbers for other models, with their times
   s3d check ucf101:/data/UCF-101                    find broken, doubled and missing videos

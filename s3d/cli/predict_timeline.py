@@ -18,7 +18,7 @@ from s3d.files import make_folder, show_path
 
 if TYPE_CHECKING:
     from s3d.infer.recognizer import Recognizer
-    from s3d.infer.scan import ScanRecipe
+    from s3d.infer.scan import Scan
     from s3d.infer.segments import SegmentRule
     from s3d.infer.timeline import Timeline
 
@@ -84,16 +84,14 @@ def predict_timelines(options: argparse.Namespace) -> int:
             raise InputError(f"{flag} does not go with --timeline. Leave one out.")
     if options.out is None:
         raise InputError("--timeline needs --out DIR, where segments are written.")
-    from s3d.infer.scan import ScanRecipe
+    from s3d.infer.scan import Scan, ScanRecipe
 
     recipe = ScanRecipe(options.stride, options.frames, options.rate)
     jobs = _list_jobs(options.videos, Path(options.out))
-    recognizer = load_recognizer(options)
-    rule, code = _rule(recognizer, options), 0
+    scan = Scan(load_recognizer(options), recipe)
+    rule = _rule(scan.recognizer, options)
     with _hold(Path(options.out)):
-        for job in jobs:
-            code |= _attempt(job, recognizer, (recipe, rule), options)
-    return code
+        return max(_attempt(job, scan, rule, options) for job in jobs)
 
 
 def _hold(out: Path) -> BinaryIO:
@@ -141,7 +139,6 @@ def _rule(recognizer: Recognizer, options: argparse.Namespace) -> SegmentRule:
     from s3d.infer.segments import DEFAULT_THRESHOLD, SegmentRule, check_labels
     from s3d.infer.threshold import find_threshold
 
-    recognizer.check_has_classes()
     found = find_threshold(recognizer.metrics)
     default = found.value if found else DEFAULT_THRESHOLD
     nothing = tuple(filter(None, (options.nothing_labels or "").split(",")))
@@ -156,21 +153,15 @@ def _rule(recognizer: Recognizer, options: argparse.Namespace) -> SegmentRule:
     return rule
 
 
-def _attempt(
-    job: _Job,
-    recognizer: Recognizer,
-    how: tuple[ScanRecipe, SegmentRule],
-    options: argparse.Namespace,
-) -> int:
+def _attempt(job: _Job, scan: Scan, rule: SegmentRule, options: argparse.Namespace) -> int:
     from s3d.infer.timeline import compute_timeline
     from s3d.infer.timeline_files import find_url, write_timeline
 
     begin = time.perf_counter()
     record = job.place.with_name(job.place.name + RECORD_ENDING)
     try:
-        found = compute_timeline(
-            recognizer, job.video, *how, record=record, tell=progress_bar("windows")
-        )
+        tell = progress_bar("windows")
+        found = compute_timeline(scan, job.video, rule, record=record, tell=tell)
         write_timeline(found, job.place, options.model, find_url(job.video, job.place.parent))
     except InputError as error:
         if options.json:

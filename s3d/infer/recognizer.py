@@ -199,11 +199,11 @@ class Recognizer:
         Raises:
             InputError: The video cannot be read, or an option cannot be used.
         """
-        from s3d.infer.scan import ScanRecipe
+        from s3d.infer.scan import Scan, ScanRecipe
         from s3d.infer.timeline import compute_timeline
 
-        recipe = ScanRecipe(stride_seconds, frames, rate_fps)
-        return compute_timeline(self, video, recipe, rule, record=record)
+        scan = Scan(self, ScanRecipe(stride_seconds, frames, rate_fps))
+        return compute_timeline(scan, video, rule, record=record)
 
     def score_clips(self, clips: Tensor, check: bool = True) -> Scores:
         """Score clips that you made yourself.

@@ -70,6 +70,8 @@ class Record:
 
     Attributes:
         path: The file.
+        settings: What decides the scores.
+        labels: Scores of a window, K.
         progress: What is in.
     """
 
@@ -82,7 +84,8 @@ class Record:
             labels: Scores of a window, K.
         """
         self.path, self.labels = path, labels
-        self.settings = json.dumps(settings, sort_keys=True).encode()
+        self.settings = dict(settings)
+        self._header = json.dumps(settings, sort_keys=True).encode()
         self.progress = Progress()
         self._file: BinaryIO | None = None
 
@@ -164,7 +167,7 @@ class Record:
             file.truncate(end)
             if not end:
                 file.write(MAGIC)
-                file.write(_pack(HEADER, self.settings))
+                file.write(_pack(HEADER, self._header))
         except BaseException:
             file.close()
             raise
@@ -176,7 +179,7 @@ class Record:
         if file.read(len(MAGIC)) != MAGIC:
             return 0
         end, entries = 0, _read_entries(file)
-        if next(entries, None) != (HEADER, self.settings):
+        if next(entries, None) != (HEADER, self._header):
             return 0
         end = file.tell()
         glances = set[int]()

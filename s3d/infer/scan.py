@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from contextlib import closing
 from copy import copy
 from dataclasses import dataclass
+from functools import cached_property
 
 from s3d.clip import ClipSpec
 from s3d.data.ahead import iterate_ahead
-from s3d.data.frame_source import FrameSource
+from s3d.data.container import no_frame
+from s3d.data.frame_source import FrameSource, open_source
+from s3d.data.paths import AnyPath
 from s3d.data.ticks import TickWish, count_ticks, read_pieces
-from s3d.data.video_info import Frames, VideoInfo
+from s3d.data.video_info import EndsEarlyError, Frames, VideoInfo, shorten
 from s3d.errors import InputError
 from s3d.files import show_path
 from s3d.infer.features import window_spec
@@ -20,6 +23,7 @@ from s3d.infer.grid import WindowGrid
 from s3d.infer.recognizer import Recognizer
 from s3d.infer.scorer import ScoredWindow, WindowScorer
 from s3d.infer.windows import MOST_WINDOWS, check_stride
+from s3d.models.model_file import weights_sha256
 
 PIECES_AHEAD = 4
 STRIDES_A_WINDOW = 4
@@ -96,6 +100,11 @@ class Scan:
         """Return where the network is."""
         return str(next(self.recognizer.network.parameters()).device)
 
+    @cached_property
+    def weights_sha256(self) -> str:
+        """Return a hash of the weights."""
+        return weights_sha256(self.recognizer.network)
+
     @property
     def stride_seconds(self) -> float:
         """Return the seconds from the start of one window to that of the next."""
@@ -157,6 +166,34 @@ class Scan:
                 found = self.scorer.push(piece.frames)
                 yield Scanned(_from(found, due), piece.glances, is_counted)
         yield Scanned(_from(self.scorer.finish(), due), (), is_counted)
+
+    def score(self, video: AnyPath) -> Iterator[ScoredWindow]:
+        """Yield the windows of a video; of one that ends early, those of what decodes.
+
+        Raises:
+            InputError: The video cannot be read.
+        """
+        source, done, counts = open_source(video, self.recognizer.spec, self.device), 0, False
+        while True:
+            try:
+                with closing(self.run(source, ScanStart(done, counts))) as steps:
+                    for step in steps:
+                        done += len(step.windows)
+                        yield from step.windows
+                return
+            except EndsEarlyError as end:
+                source.info, counts = cut_short(source.info, end), True
+
+
+def cut_short(info: VideoInfo, end: EndsEarlyError) -> VideoInfo:
+    """Return the description of what decodes of a video.
+
+    Raises:
+        InputError: Nothing does.
+    """
+    if end.decoded < 1:
+        raise no_frame(info.path)
+    return shorten(info, min(end.decoded, info.frames))
 
 
 def _from(windows: list[ScoredWindow], due: int) -> tuple[ScoredWindow, ...]:

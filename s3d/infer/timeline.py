@@ -20,19 +20,17 @@ from typing import Any
 import numpy as np
 
 from s3d.clip import ClipSpec
-from s3d.data.container import no_frame
 from s3d.data.frame_folder import split_rate
 from s3d.data.frame_source import FrameSource, open_source
 from s3d.data.paths import AnyPath
 from s3d.data.shards.members import split_member
-from s3d.data.video_info import EndsEarlyError, Times, VideoInfo, shorten
+from s3d.data.video_info import EndsEarlyError, Times, VideoInfo
 from s3d.infer.grid import WindowGrid
-from s3d.infer.recognizer import Recognizer, Scores
+from s3d.infer.recognizer import Scores
 from s3d.infer.record import Record
-from s3d.infer.scan import Scan, Scanned, ScanRecipe, ScanStart
+from s3d.infer.scan import Scan, Scanned, ScanStart, cut_short
 from s3d.infer.segments import DEFAULT_THRESHOLD, Segment, SegmentRule, check_labels, merge_windows
 from s3d.infer.threshold import Threshold, find_threshold
-from s3d.models.model_file import weights_sha256
 from s3d.page.picture import encode_frame
 
 GLANCES = 60
@@ -124,6 +122,7 @@ class Timeline:
         rule, threshold = self.rule, self.threshold
         return {
             "path": self.path,
+            "weights_sha256": self.record.settings["weights_sha256"],
             "duration_seconds": round(self.duration_seconds, 3),
             "protocol": self.protocol,
             "clip": self.spec.to_json(),
@@ -151,9 +150,8 @@ class Timeline:
 
 
 def compute_timeline(
-    recognizer: Recognizer,
+    scan: Scan,
     video: AnyPath,
-    recipe: ScanRecipe | None = None,
     rule: SegmentRule | None = None,
     *,
     record: AnyPath | None = None,
@@ -162,9 +160,8 @@ def compute_timeline(
     """Score the windows of a video and make segments of them.
 
     Args:
-        recognizer: The model.
+        scan: The model, and which windows it scores.
         video: A local file, of any length.
-        recipe: Which windows.
         rule: When a segment begins and ends; None takes the threshold that was calibrated, or 0.5.
         record: Where scores are kept as they come; what is there already is not scored again. None
             keeps them in a temporary file, for as long as the timeline is held.
@@ -173,30 +170,25 @@ def compute_timeline(
     Raises:
         InputError: The video cannot be read, or the record not be written.
     """
-    scan = Scan(recognizer, recipe or ScanRecipe())
-    found = find_threshold(recognizer.metrics)
+    labels, found = scan.recognizer.labels, find_threshold(scan.recognizer.metrics)
     rule = rule or SegmentRule(found.value if found else DEFAULT_THRESHOLD)
-    check_labels(recognizer.labels, rule)
+    check_labels(labels, rule)
     source = open_source(video, scan.recognizer.spec, scan.device)
     folder = tempfile.mkdtemp(prefix="s3d-") if record is None else None
     place = Path(record if record is not None else Path(folder or "", "windows"))
     try:
-        kept = Record(place, _settings(scan, video), len(recognizer.labels))
-        with kept:
+        with Record(place, _settings(scan, video), len(labels)) as kept:
             before = kept.progress.windows
             grid = _score(scan, source, kept, tell)
-        spec, threshold = (
-            scan.recognizer.spec,
-            found if found and found.value == rule.enter else None,
-        )
-        windows = _iterate_windows(kept, spec, source.info)
-        segments = tuple(merge_windows(windows, recognizer.labels, rule))
+        windows = _iterate_windows(kept, scan.recognizer.spec, source.info)
+        segments = tuple(merge_windows(windows, labels, rule))
     except BaseException:
         _remove(folder)
         raise
     timeline = Timeline(
-        os.fspath(video), recognizer.labels, spec, scan.describe(), scan.stride_seconds, rule,
-        threshold, segments, source.info, grid, kept, grid.count - before,
+        os.fspath(video), labels, scan.recognizer.spec, scan.describe(), scan.stride_seconds, rule,
+        found if found and found.value == rule.enter else None, segments, source.info, grid, kept,
+        grid.count - before,
     )  # fmt: skip
     weakref.finalize(timeline, _remove, folder)
     return timeline
@@ -207,7 +199,7 @@ def _score(scan: Scan, source: FrameSource, record: Record, tell: Tell | None) -
     while True:
         progress = record.progress
         if progress.ends_at is not None:
-            source.info = shorten(source.info, max(1, min(progress.ends_at, source.info.frames)))
+            source.info = cut_short(source.info, EndsEarlyError(progress.ends_at))
         grid = scan.lay_grid(source.info)
         if progress.is_complete:
             return grid
@@ -221,8 +213,6 @@ def _score(scan: Scan, source: FrameSource, record: Record, tell: Tell | None) -
                         tell(record.progress.windows, grid.count)
             record.complete()
         except EndsEarlyError as end:
-            if end.decoded < 1:
-                raise no_frame(source.info.path) from None
             record.end_at(end.decoded)
 
 
@@ -253,7 +243,7 @@ def _choose_glances(grid: WindowGrid) -> tuple[int, ...]:
 def _settings(scan: Scan, video: AnyPath) -> dict[str, Any]:
     """Return what decides the scores."""
     return {
-        "weights_sha256": weights_sha256(scan.recognizer.network),
+        "weights_sha256": scan.weights_sha256,
         "labels": list(scan.recognizer.labels),
         "clip": scan.recognizer.spec.to_json(),
         "stride_frames": scan.stride_frames,

@@ -11,6 +11,9 @@ import hashlib
 import json
 import os
 import reprlib
+import shutil
+import struct
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +25,7 @@ from torch import Tensor, nn
 
 from s3d.clip import ClipSpec
 from s3d.errors import InputError
-from s3d.files import show_path, write_bytes
+from s3d.files import show_path, write_atomically, write_bytes
 from s3d.models.network import Network, build
 from s3d.models.style import Style
 
@@ -39,6 +42,9 @@ _FIELDS: dict[str, type | tuple[type, ...]] = {
     "source": str,
     "licence": str,
 }
+_SIZE = struct.Struct("<Q")
+"""Of the header of a safetensors file, in bytes."""
+_ALIGNMENT = 8
 _DTYPES = ("F32", "F16", "BF16")
 
 
@@ -87,6 +93,41 @@ def save_model(path: str | Path, model: ModelFile) -> None:
     metadata = {"s3d": json.dumps(header, ensure_ascii=False)}
     # Not safetensors' save_file: its files are readable by their owner alone, whatever the umask.
     write_bytes(Path(path), save(tensors, metadata))
+
+
+def add_metric(path: str | Path, entry: Mapping[str, Any]) -> None:
+    """Add what was measured to a model file, in the place of an older figure of this metric.
+
+    The tensors are copied as they are, and the file is whole at any time.
+
+    Args:
+        path: A model file.
+        entry: JSON values: `metric`, `value`, `protocol` and whatever belongs to it.
+
+    Raises:
+        InputError: It is no model file, or the disk will not take it.
+    """
+    shown = show_path(path)
+    load_model(path)  # Nothing is written into a file that is not sound.
+    with Path(path).open("rb") as file:
+        (size,) = _SIZE.unpack(file.read(_SIZE.size))
+        header = json.loads(file.read(size))
+        begin = file.tell()
+    model = _read_header(header["__metadata__"], shown)
+    kept = [old for old in model["metrics"] if old.get("metric") != entry["metric"]]
+    model["metrics"] = [*kept, dict(entry)]
+    header["__metadata__"]["s3d"] = json.dumps(model, ensure_ascii=False)
+    text = json.dumps(header, ensure_ascii=False).encode()
+    text += b" " * (-len(text) % _ALIGNMENT)
+
+    def write(beside: Path) -> None:
+        with Path(path).open("rb") as old, beside.open("wb") as new:
+            old.seek(begin)
+            new.write(_SIZE.pack(len(text)) + text)
+            shutil.copyfileobj(old, new)
+        shutil.copymode(path, beside)
+
+    write_atomically(Path(path), write)
 
 
 def load_model(path: str | Path) -> ModelFile:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 from collections.abc import Iterator
@@ -24,13 +23,14 @@ from s3d.infer.recognizer import Recognizer, load
 from s3d.infer.record import Record
 from s3d.infer.scan import Scan, ScanRecipe
 from s3d.infer.segments import SegmentRule
-from s3d.infer.timeline import compute_timeline
 from tests.conftest import WriteVideo
 
 RATE = 8.0
 
 
-def coloured(*spans: tuple[str, int], seed: int = 0, size: tuple[int, int] = (40, 48)) -> np.ndarray:
+def coloured(
+    *spans: tuple[str, int], seed: int = 0, size: tuple[int, int] = (40, 48)
+) -> np.ndarray:
     """Return frames of moving noise, red, blue or grey for so many frames each."""
     rng = np.random.default_rng(seed)
     texture = rng.integers(0, 60, (size[0] // 8, size[1] // 8)).repeat(8, 0).repeat(8, 1)
@@ -232,7 +232,7 @@ def cut_record(recognizer: Recognizer, film: Path, record: Path, windows: int) -
     found = recognizer.timeline(film, record=record)
     entries = list(found.record.windows())
     record.unlink()
-    with Record(record, json.loads(found.record.settings), 2) as new:
+    with Record(record, found.record.settings, 2) as new:
         for entry in entries[:windows]:
             new.add_window(*entry)
 
@@ -253,9 +253,7 @@ def test_what_decides_the_scores_begins_a_record_anew(
     assert changed.scored == changed.windows
 
 
-def test_a_record_for_a_while_is_gone_with_the_timeline(
-    recognizer: Recognizer, film: Path
-) -> None:
+def test_a_record_for_a_while_is_gone_with_the_timeline(recognizer: Recognizer, film: Path) -> None:
     found = recognizer.timeline(film, 0.5)
     place = found.record.path
     assert place.exists()
@@ -383,7 +381,7 @@ def test_few_frames_wait_and_few_are_held(
 
     monkeypatch.setattr(scan, "read_pieces", watch)
     monkeypatch.setattr(scan.WindowScorer, "push", push)
-    compute_timeline(recognizer, film)
+    recognizer.timeline(film)
     assert made == taken == [81]
     assert most[0] <= scan.PIECES_AHEAD + 2
 
