@@ -76,6 +76,8 @@ def _write_video(
 
 # For nets this small a second thread is no gain, and on a busy machine a loss of 5 times.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# No test measures engines, or writes what it found into the cache of whoever runs it.
+os.environ.setdefault("S3D_ENGINE", "torch")
 
 
 @pytest.fixture(scope="session")

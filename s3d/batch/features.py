@@ -46,6 +46,7 @@ class FeatureJob:
         pool: "average" or "none".
         format: "npz" or "parquet".
         device: cpu or cuda.
+        engine: By which the network is run; None is the fastest.
     """
 
     model: str
@@ -57,6 +58,7 @@ class FeatureJob:
     pool: str = "average"
     format: str = "npz"
     device: str = "cpu"
+    engine: str | None = None
 
     def open(self) -> FeatureTask:
         """Return the work itself.
@@ -68,7 +70,7 @@ class FeatureJob:
             raise InputError(f"unknown format {self.format!r}. Known: {', '.join(FORMATS)}.")
         if self.format == "parquet" and self.pool == "none":
             raise InputError("pool 'none' gives arrays, which a table does not hold. Use npz.")
-        recognizer = load(self.model).to(choose_device(self.device))
+        recognizer = load(self.model).to(choose_device(self.device)).use(self.engine)
         spec = window_spec(recognizer.spec, self.frames, self.rate_fps)
         return FeatureTask(
             self, recognizer, FeatureRecipe(spec, self.at, self.stride_seconds, self.pool)
@@ -93,7 +95,7 @@ class FeatureTask:
         return self._write_file(item) if self.job.format == "npz" else self._rows(item)
 
     def _rows(self, item: Item) -> Outcome:
-        found = compute_features(self.recognizer.network, item.path, self.recipe)
+        found = compute_features(self.recognizer.engine, item.path, self.recipe)
         count = len(found.features)
         rows = tuple(
             {
@@ -117,8 +119,8 @@ class FeatureTask:
         if is_there(target, self.settings, size):
             return Outcome(item.path, is_old=True)
 
-        device = str(next(self.recognizer.network.parameters()).device)
-        source = open_source(item.path, self.recipe.spec, device)
+        engine = self.recognizer.engine
+        source = open_source(item.path, self.recipe.spec, engine.device)
 
         def write(info: VideoInfo) -> None:
             windows = plan_windows(info, self.recipe.spec, self.recipe.stride)
@@ -133,7 +135,7 @@ class FeatureTask:
                 "duration_seconds": info.duration_seconds,
                 **self._describe(),
             }
-            parts = iterate_features(self.recognizer.network, windows, self.recipe, source)
+            parts = iterate_features(engine, windows, self.recipe, source)
             write_features(target, parts, len(windows.start_seconds), values)
 
         with_true_length(source.info, write)

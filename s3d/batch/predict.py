@@ -32,6 +32,8 @@ class PredictJob:
         top: Classes to name.
         all_scores: Keep the scores of all classes too, in the order of the model's labels.
         device: cpu or cuda.
+        flow_model: A model of flow that is fused in.
+        engine: By which networks are run; None is the fastest.
     """
 
     model: str
@@ -41,6 +43,7 @@ class PredictJob:
     all_scores: bool = False
     device: str = "cpu"
     flow_model: str | None = None
+    engine: str | None = None
 
     def open(self) -> PredictTask:
         """Return the work itself.
@@ -52,11 +55,12 @@ class PredictJob:
         if self.top < 1:
             raise InputError(f"--top is {self.top}; at least 1 is needed.")
         device = choose_device(self.device)
-        recognizer = load(self.model).to(device)
+        recognizer = load(self.model).to(device).use(self.engine)
         recognizer.check_has_classes()
         if self.flow_model is None:
             return PredictTask(self, recognizer)
-        return PredictTask(self, TwoStreams(recognizer, load(self.flow_model).to(device)))
+        flow = load(self.flow_model).to(device).use(self.engine)
+        return PredictTask(self, TwoStreams(recognizer, flow))
 
 
 class PredictTask:

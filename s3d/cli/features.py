@@ -54,6 +54,7 @@ def run(options: argparse.Namespace) -> int:
     job = FeatureJob(
         absolute_model(options.model), os.path.abspath(options.out), options.at,  # noqa: PTH100
         options.stride, options.frames, options.rate, options.pool, options.format, options.device,
+        options.engine,
     )  # fmt: skip
     runner, results = choose_runner(job, options)
     return print_summary(do_batch(items, runner, results, "features"), "features", options.out)

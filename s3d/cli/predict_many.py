@@ -24,7 +24,7 @@ def predict_many(options: argparse.Namespace) -> int:
     job = PredictJob(
         absolute_model(options.model), options.protocol, options.reversed, options.top,
         options.all_scores, options.device,
-        absolute_model(options.flow_model) if options.flow_model else None,
+        absolute_model(options.flow_model) if options.flow_model else None, options.engine,
     )  # fmt: skip
     runner, results = choose_runner(job, options)
     return print_summary(do_batch(items, runner, results, "labelling"), "labelled", options.out)

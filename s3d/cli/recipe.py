@@ -105,6 +105,7 @@ def _score(model: Path, config: TrainConfig, processes: Processes) -> Evaluation
     options = argparse.Namespace(
         model=str(model),
         device=config.device,
+        engine="auto",
         flow=config.flow,
         quarantine=config.quarantine,
         protocol=PROTOCOL,

@@ -15,9 +15,9 @@ import torch
 from s3d.clip import ClipSpec
 from s3d.data.decode import Frames, Times, VideoInfo
 from s3d.data.frame_source import FrameSource, open_source
-from s3d.data.loader import normalise
 from s3d.data.paths import AnyPath
 from s3d.errors import InputError
+from s3d.infer.engines.engine import Engine
 from s3d.infer.windows import (
     Windows,
     check_stride,
@@ -25,7 +25,7 @@ from s3d.infer.windows import (
     read_windows,
     with_true_length,
 )
-from s3d.models.network import Network, block_number
+from s3d.models.network import block_number
 
 Features = npt.NDArray[np.float32]
 
@@ -102,11 +102,11 @@ def window_spec(spec: ClipSpec, frames: int | None, rate_fps: float | None) -> C
     return replace(spec, frames=frames, rate_fps=spec.rate_fps if rate_fps is None else rate_fps)
 
 
-def compute_features(network: Network, video: AnyPath, recipe: FeatureRecipe) -> VideoFeatures:
+def compute_features(engine: Engine, video: AnyPath, recipe: FeatureRecipe) -> VideoFeatures:
     """Return the features of windows over a video.
 
     Args:
-        network: In eval mode.
+        engine: Runs the network.
         video: A local file; for a network of flow, a file of flow or a video.
         recipe: Which windows, which block.
 
@@ -114,11 +114,11 @@ def compute_features(network: Network, video: AnyPath, recipe: FeatureRecipe) ->
         InputError: The video cannot be read.
     """
 
-    source = open_source(video, recipe.spec, str(next(network.parameters()).device))
+    source = open_source(video, recipe.spec, engine.device)
 
     def whole(info: VideoInfo) -> VideoFeatures:
         windows = plan_windows(info, recipe.spec, recipe.stride)
-        parts = np.concatenate(list(iterate_features(network, windows, recipe, source)))
+        parts = np.concatenate(list(iterate_features(engine, windows, recipe, source)))
         return VideoFeatures(
             os.fspath(video), recipe, parts, windows.start_seconds, windows.end_seconds,
             info.frames, info.rate_fps, info.duration_seconds,
@@ -128,12 +128,12 @@ def compute_features(network: Network, video: AnyPath, recipe: FeatureRecipe) ->
 
 
 def iterate_features(
-    network: Network, windows: Windows, recipe: FeatureRecipe, source: FrameSource
+    engine: Engine, windows: Windows, recipe: FeatureRecipe, source: FrameSource
 ) -> Iterator[Features]:
     """Yield the features of a few windows at a time, in order.
 
     Args:
-        network: In eval mode.
+        engine: Runs the network.
         windows: Where they lie.
         recipe: Which block, and whether it is pooled.
         source: Of the frames, or of their flow.
@@ -145,13 +145,10 @@ def iterate_features(
         InputError: The video cannot be read.
         EndsEarlyError: It gives fewer frames than it promised.
     """
-    device = next(network.parameters()).device
     height, width = recipe.spec.size_px
     most = max(1, WINDOWS_AT_ONCE_PIXELS // (recipe.spec.frames * height * width))
     clips: Iterator[Frames] = read_windows(windows, source)
     while group := list(islice(clips, most)):
-        frames = torch.from_numpy(np.stack(group)).to(device)
-        with torch.inference_mode():
-            found = network.features(normalise(frames, recipe.spec), recipe.at).float()
-            pooled = found.mean((2, 3, 4)) if recipe.pool == "average" else found
-        yield np.ascontiguousarray(pooled.cpu().numpy())
+        found = engine.run(torch.from_numpy(np.stack(group)), until=recipe.at)
+        pooled = found.mean((2, 3, 4)) if recipe.pool == "average" else found
+        yield np.ascontiguousarray(pooled.numpy())

@@ -13,10 +13,12 @@ import torch
 from torch import Tensor
 
 from s3d.clip import ClipSpec
-from s3d.data.loader import normalise, run_ahead
+from s3d.data.loader import run_ahead
 from s3d.data.paths import AnyPath
 from s3d.errors import InputError
 from s3d.infer.contract import check_contract
+from s3d.infer.engines.choose import AUTO, Tell, choose_engine
+from s3d.infer.engines.engine import Engine, check_engine
 from s3d.infer.features import FeatureRecipe, VideoFeatures, compute_features, window_spec
 from s3d.infer.views import Views, check_protocol, read_views
 from s3d.models.model_file import ModelFile
@@ -84,11 +86,39 @@ class Recognizer:
         self.spec: ClipSpec = model.spec
         self.metrics: tuple[dict[str, Any], ...] = model.metrics
         self.source, self.licence = model.source, model.licence
+        self._wanted: str | None = None
+        self._engine: Engine | None = None
+        self._tell: Tell | None = None
 
     def to(self, device: str) -> Recognizer:
         """Move the network to a device and return self."""
         self.network.to(device)
+        self._engine = None
         return self
+
+    def use(self, engine: str | None = None, tell: Tell | None = None) -> Recognizer:
+        """Say by which engine frames are scored, and return self.
+
+        Args:
+            engine: One of `s3d.infer.engines.engine.ENGINES`; "auto" or None is what S3D_ENGINE
+                names, or the fastest here, which is measured when it is first needed and then
+                remembered on this machine.
+            tell: Is told in a line when it is measured.
+
+        Raises:
+            InputError: There is no such engine, or it cannot run here.
+        """
+        if engine not in (None, AUTO):
+            check_engine(engine, self._device)
+        self._wanted, self._tell, self._engine = engine, tell, None
+        return self
+
+    @property
+    def engine(self) -> Engine:
+        """Return what frames are scored by."""
+        if self._engine is None:
+            self._engine = choose_engine(self.network, self.spec, self._wanted, self._tell)
+        return self._engine
 
     def predict(self, video: AnyPath, protocol: str = "cover", reverse: bool = False) -> Prediction:
         """Label one video.
@@ -136,7 +166,7 @@ class Recognizer:
 
     @property
     def _device(self) -> str:
-        return str(next(self.network.parameters()).device)
+        return next(self.network.parameters()).device.type
 
     def _predict(self, video: AnyPath, views: Views) -> Prediction:
         return Prediction(str(video), self.labels, self.score(views), views.lengths)
@@ -172,7 +202,7 @@ class Recognizer:
         """
         spec = window_spec(self.spec, frames, rate_fps)
         recipe = FeatureRecipe(spec, at, stride_seconds, pool)
-        return compute_features(self.network, video, recipe)
+        return compute_features(self.engine, video, recipe)
 
     def timeline(
         self,
@@ -253,8 +283,9 @@ class Recognizer:
                 f"frames are {batch.dtype} {np.shape(frames)}; this model takes uint8 "
                 f"(time, height, width, {self.spec.channels}): {self.spec.modality}."
             )
-        clips = normalise(torch.from_numpy(np.ascontiguousarray(batch)), self.spec)
-        return self.score_clips(clips, check=False)
+        logits = torch.from_numpy(self.logits_of(np.ascontiguousarray(batch)))
+        scores: Scores = (logits.softmax(1) if self.labels else logits).numpy()
+        return scores
 
     def check_has_classes(self) -> None:
         """Check that the model names classes.
@@ -270,9 +301,7 @@ class Recognizer:
 
     def logits_of(self, frames: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         """Return logits (B, K) of frames (B, T, H, W, C) uint8, cropped as the clip has it."""
-        clips = normalise(torch.from_numpy(frames).to(self._device), self.spec)
-        with torch.inference_mode():
-            found: npt.NDArray[np.float32] = self.network(clips).float().cpu().numpy()
+        found: npt.NDArray[np.float32] = self.engine.logits(torch.from_numpy(frames)).numpy()
         return found
 
     def score(self, views: Views) -> Scores:

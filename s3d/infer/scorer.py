@@ -1,9 +1,9 @@
 """Scores of windows over a stream of frames: what a timeline and a live view are made of.
 
-    frames   0 1 2 3 4 5 6 7 8 9 ...        at the clip's rate
-    window 0 |-----------|
-    window 1     |-----------|              begins `stride_frames` later
-    window 2         |-----------|
+frames   0 1 2 3 4 5 6 7 8 9 ...        at the clip's rate
+window 0 |-----------|
+window 1     |-----------|              begins `stride_frames` later
+window 2         |-----------|
 """
 
 from __future__ import annotations
@@ -43,9 +43,7 @@ class WindowScorer:
             of a window.
     """
 
-    def __init__(
-        self, recognizer: Recognizer, stride_frames: int, *, reuse: bool = True
-    ) -> None:
+    def __init__(self, recognizer: Recognizer, stride_frames: int, *, reuse: bool = True) -> None:
         if stride_frames < 1:
             raise InputError(f"stride is {stride_frames} frames; at least 1 is needed.")
         self.recognizer = recognizer

@@ -250,9 +250,7 @@ class _Tracer:
         self.nodes.append(node)
         return node
 
-    def _convolve(
-        self, name: str, conv: Conv, x: Node, channels: slice | None = None
-    ) -> Node:
+    def _convolve(self, name: str, conv: Conv, x: Node, channels: slice | None = None) -> Node:
         weight, bias = _folded(conv)
         if channels is not None:
             weight, bias = weight[channels], bias[channels]

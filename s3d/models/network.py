@@ -97,11 +97,24 @@ class Network(nn.Module):
         Raises:
             InputError: There is no such block.
         """
-        x = channels_last(features)
-        for name in BLOCKS[block_number(after) + 1 :]:
-            x = self.get_submodule(name)(x)
-        logits: Tensor = self.head(x)
+        logits: Tensor = self.head(self.go_on(features, after))
         return logits
+
+    def go_on(self, features: Tensor, after: str, at: str = "mixed5c") -> Tensor:
+        """Go on from a block's output to that of another, both as in `features`.
+
+        Args:
+            features: (B, C, T, H, W), what `features(clips, at=after)` gave.
+            after: One of `BLOCKS`.
+            at: One of `BLOCKS`, not before it.
+
+        Raises:
+            InputError: There is no such block.
+        """
+        x = channels_last(features)
+        for name in BLOCKS[block_number(after) + 1 : block_number(at) + 1]:
+            x = self.get_submodule(name)(x)
+        return x
 
     def replace_head(self, num_classes: int) -> None:
         """Give the network a fresh classifier, for classes it was not trained on.

@@ -18,6 +18,7 @@ from s3d.errors import InputError
 from s3d.evaluate.evaluation import evaluate
 from s3d.infer import recognizer as recognizer_module
 from s3d.infer import views as views_module
+from s3d.infer.engines.engine import Engine
 from s3d.infer.recognizer import Prediction, Recognizer, load
 from s3d.infer.views import PROTOCOLS, Views, read_views
 from s3d.models.model_file import ModelFile
@@ -105,13 +106,14 @@ def test_views_that_exceed_memory_are_scored_in_parts(
     whole = recognizer.predict(files[0], "10x3")
     sizes: list[int] = []
 
-    def note(module: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
-        sizes.append(len(inputs[0]))
+    def note(engine: Engine, frames: torch.Tensor) -> torch.Tensor:
+        sizes.append(len(frames))
+        return run(engine, frames)
 
+    run = Engine.logits
     monkeypatch.setattr(recognizer_module, "VIEWS_AT_ONCE_PIXELS", 7 * 4 * 32 * 32)
-    hook = recognizer.network.register_forward_pre_hook(note)
+    monkeypatch.setattr(Engine, "logits", note)
     parts = recognizer.predict(files[0], "10x3")
-    hook.remove()
     assert sizes == [7, 7, 7, 7, 2]
     np.testing.assert_allclose(parts.scores, whole.scores, atol=1e-6)
 

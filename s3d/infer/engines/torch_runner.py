@@ -34,23 +34,34 @@ class TorchRunner:
     Activations are (B, C, T, H, W) and lie in memory as (B, T, H, W, C), as in `s3d.models.layers`.
     """
 
-    def __init__(self, graph: Graph, device: str = "cpu", dtype: torch.dtype = torch.float32) -> None:
-        self.graph, self.device, self.dtype = graph, device, dtype
-        self.steps = [
-            (node, freed, _STEPS[type(node)](node, self)) for node, freed in walk(graph)
+    def __init__(
+        self, graph: Graph, device: str = "cpu", dtype: torch.dtype = torch.float32
+    ) -> None:
+        self.device, self.dtype = device, dtype
+        number = {node: i for i, node in enumerate(graph.nodes)}
+        self.steps: list[tuple[Step, list[int], list[int]]] = [
+            (
+                _STEPS[type(node)](node, self),
+                [number[s] for s in node.sources],
+                [number[f] for f in freed],
+            )
+            for node, freed in walk(graph)
         ]
 
     def __call__(self, x: Tensor) -> Tensor:
         """Return the output for an input (B, ...) of any batch."""
-        held: dict[Node, Tensor] = {}
-        found = x.to(self.device)
         with torch.inference_mode():
-            for node, freed, step in self.steps:
-                inputs = [held[source] for source in node.sources] or [found]
-                found = step(*inputs)
-                for source in freed:
-                    del held[source]
-                held[node] = found
+            return self.run(x.to(self.device)).float().cpu()
+
+    def run(self, x: Tensor) -> Tensor:
+        """Return the output where it is computed, as `torch.compile` takes it."""
+        held: list[Tensor | None] = []
+        for step, sources, freed in self.steps:
+            held.append(step(*[held[source] for source in sources] or [x]))
+            for source in freed:
+                held[source] = None
+        found = held[-1]
+        assert found is not None
         return found
 
     def place(self, values: Tensor) -> Tensor:
@@ -75,8 +86,8 @@ def _convolve(node: Convolution, runner: TorchRunner) -> Step:
     weight, bias = runner.place(node.weight), runner.place(node.bias)
     kernel, stride = node.kernel, node.stride
     pads, extra = _symmetric(node.before, node.after)
-    if kernel[1:] == stride[1:] == (1, 1):
-        # Over time alone, or not even that: height and width are one axis.
+    if kernel[0] > 1 and kernel[1:] == stride[1:] == (1, 1):
+        # Over time alone: height and width are one axis.
         convolve = _convolve_2d(weight.flatten(3), bias, (stride[0], 1), (pads[0], 0))
 
         def along_time(x: Tensor) -> Tensor:
@@ -117,7 +128,12 @@ def _convolve_2d(
     fused = _fused_convolution(weight)
     if fused is None:
         return lambda x: F.relu_(F.conv2d(x, weight, bias, stride, pads))
-    return lambda x: fused(x, weight, bias, [*pads], [*stride], [1, 1], 1, "relu", [], "")
+
+    def convolve(x: Tensor) -> Tensor:
+        found: Tensor = fused(x, weight, bias, [*pads], [*stride], [1, 1], 1, "relu", [], "")
+        return found
+
+    return convolve
 
 
 def _convolve_3d(plain: Step, weight: Tensor, bias: Tensor, node: Convolution) -> Step:
@@ -129,7 +145,10 @@ def _convolve_3d(plain: Step, weight: Tensor, bias: Tensor, node: Convolution) -
 
     def convolve(x: Tensor) -> Tensor:
         x = F.pad(x, extra) if any(extra) else x
-        return fused(x, weight, bias, [*pads], [*node.stride], [1, 1, 1], 1, "relu", [], "")
+        found: Tensor = fused(
+            x, weight, bias, [*pads], [*node.stride], [1, 1, 1], 1, "relu", [], ""
+        )
+        return found
 
     return convolve
 
@@ -142,45 +161,59 @@ def _fused_convolution(weight: Tensor) -> Any:
     return getattr(torch.ops.mkldnn, "_convolution_pointwise", None)
 
 
-def _pool(node: MaxPooling, _runner: TorchRunner) -> Step:
+def _pool(node: MaxPooling, runner: TorchRunner) -> Step:
     kernel, stride = node.kernel, node.stride
     pads, extra = _symmetric(node.before, node.after)
+    # Axis by axis, the innermost first. PyTorch's own pools also find where each maximum lies.
+    axes = [axis for axis in (2, 1, 0) if kernel[axis] > 1 or stride[axis] > 1]
 
     def pool(x: Tensor) -> Tensor:
         x = F.pad(x, extra) if any(extra) else x  # Zeros are nothing: no value is negative.
-        batch = len(x)
-        if kernel[1:] != (1, 1) or stride[1:] != (1, 1):
-            y = F.max_pool2d(frames_view(x), kernel[1:], stride[1:], pads[1:])
-            x = clips_view(y, batch)
-        return x if kernel[0] == stride[0] == 1 else _pool_time(x, kernel[0], stride[0], pads[0])
+        for axis in axes:
+            x = _pool_axis(x, 2 + axis, kernel[axis], stride[axis], pads[axis])
+        return x
 
-    return pool
+    def pool_in_one(x: Tensor) -> Tensor:
+        return F.max_pool3d(F.pad(x, extra) if any(extra) else x, kernel, stride, pads)
+
+    return pool if runner.device == "cpu" else pool_in_one
 
 
-def _pool_time(x: Tensor, kernel: int, stride: int, pad: int) -> Tensor:
-    """Return maxima over time: a whole-array maximum for each tap, which no pooling comes near."""
-    frames = x.shape[2]
-    steps = (frames + 2 * pad - kernel) // stride + 1
-    y = torch.empty(
-        (len(x), x.shape[1], steps, *x.shape[3:]), dtype=x.dtype, device=x.device
-    ).contiguous(memory_format=torch.channels_last_3d)
-    first = True
-    for tap in sorted(range(kernel), key=lambda tap: abs(tap - pad)):
-        # Steps for which this tap lies within the frames.
-        low = max(0, -((tap - pad) // stride)) if tap < pad else 0
-        high = min(steps, (frames - 1 - tap + pad) // stride + 1)
+def _pool_axis(x: Tensor, axis: int, kernel: int, stride: int, pad: int) -> Tensor:
+    """Return maxima over windows along one axis: a maximum of whole arrays for each tap."""
+    size = x.shape[axis]
+    steps = (size + 2 * pad - kernel) // stride + 1
+
+    def tap_values(tap: int) -> tuple[int, Tensor]:
+        # From the first step at which this tap lies within the array to the last one.
+        low = max(0, -((tap - pad) // stride))
+        high = min(steps, (size - 1 - tap + pad) // stride + 1)
         begin = low * stride + tap - pad
-        part = x[:, :, begin : begin + (high - low - 1) * stride + 1 : stride]
-        if first:
-            assert (low, high) == (0, steps)
-            y, first = part.clone(memory_format=torch.preserve_format), False
-        else:
-            torch.maximum(y[:, :, low:high], part, out=y[:, :, low:high])
+        places = slice(begin, begin + (high - low - 1) * stride + 1, stride)
+        return low, x[(slice(None),) * axis + (places,)]
+
+    # The tap nearest to the pad has a value at every step, so it begins.
+    taps = sorted(range(kernel), key=lambda tap: abs(tap - pad))
+    _, whole = tap_values(taps[0])
+    if kernel == 1:
+        return whole
+    y = torch.empty_like(whole, memory_format=torch.channels_last_3d)
+    for number, (low, part) in enumerate(map(tap_values, taps[1:])):
+        high = low + part.shape[axis]
+        held = y.narrow(axis, low, high - low)
+        if number:
+            torch.maximum(held, part, out=held)
+            continue
+        torch.maximum(whole.narrow(axis, low, high - low), part, out=held)
+        for begin, end in ((0, low), (high, steps)):
+            if end > begin:
+                y.narrow(axis, begin, end - begin).copy_(whole.narrow(axis, begin, end - begin))
     return y
 
 
 def _concatenate(_node: Concatenation, _runner: TorchRunner) -> Step:
-    return lambda *parts: torch.cat(parts, 1)
+    # By the innermost axis: of a single clip torch.cat would not see that channels come last.
+    return lambda *parts: torch.cat([p.movedim(1, 4) for p in parts], 4).movedim(4, 1)
 
 
 def _take_channels(node: Channels, _runner: TorchRunner) -> Step:
@@ -209,7 +242,7 @@ def _classify(node: Classification, runner: TorchRunner) -> Step:
 
     def classify(x: Tensor) -> Tensor:
         found = F.avg_pool3d(x, node.kernel, stride=1).mean((2, 3, 4))
-        return F.linear(found, weight, bias).float()
+        return F.linear(found, weight, bias)
 
     return classify
 
