@@ -23,8 +23,8 @@ from s3d.models.family import NETWORKS
 from tests.tiny import run_s3d, tiny_words
 
 VERBS = (
-    "train", "evaluate", "predict", "features", "check", "flow", "shard", "convert", "sample",
-    "list", "cost",
+    "train", "evaluate", "predict", "calibrate", "features", "check", "flow", "shard", "convert",
+    "sample", "list", "cost",
 )  # fmt: skip
 Output = pytest.CaptureFixture[str]
 

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from s3d.cli.model_options import load_recognizer
 from s3d.cli.parser import DATA_HELP, Verbs, add_verb
 from s3d.cli.terminal import print_error, progress_bar
 from s3d.errors import InputError
@@ -42,6 +43,9 @@ def add(verbs: Verbs) -> None:
     parser.add_argument("--frames", type=int, metavar="N", help="of a window [the model's clip]")
     parser.add_argument("--rate", type=float, metavar="FPS", help="of its frames [the model's]")
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
+    parser.add_argument(
+        "--engine", default="auto", metavar="NAME", help="what runs the network [auto]"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
@@ -52,9 +56,7 @@ def run(options: argparse.Namespace) -> int:
     """
     from s3d.data.find_videos import find_videos
     from s3d.evaluate.calibrate import calibrate, check_keep
-    from s3d.infer.recognizer import Recognizer
     from s3d.infer.scan import ScanRecipe
-    from s3d.models.device import choose_device
     from s3d.models.model_file import add_metric, load_model
 
     check_keep(options.keep)
@@ -64,10 +66,10 @@ def run(options: argparse.Namespace) -> int:
             f"{show_path(options.model)}: no such model file to write to. Make one with "
             "`s3d train`, or of published weights with `s3d convert`."
         )
-    recognizer = Recognizer(load_model(options.model)).to(choose_device(options.device))
+    load_model(options.model)  # Others are converted on the way, and could not be written to.
     quiet = [path for source in options.nothing for path in find_videos(source, Path(source))]
     found = calibrate(
-        recognizer,
+        load_recognizer(options),
         _list(options.data),
         quiet,
         keep=options.keep,

@@ -39,6 +39,7 @@ EXAMPLES = """examples:
   s3d train clips/train --out run                   train on a folder DIR/<class>/*.*
   s3d evaluate clips/test --model run/model.safetensors
   s3d predict video.mp4 --model run/model.safetensors
+  s3d calibrate run/model.safetensors clips/test    from which score a label is believed
   s3d predict day.mp4 --timeline --out when         what happens when, in a video of hours
   s3d predict video.mp4                             with published weights, downloaded once
   s3d features videos --at mixed5c --out features   numbers for other models, with their times

@@ -98,7 +98,7 @@ class Scan:
     @property
     def device(self) -> str:
         """Return where the network is."""
-        return str(next(self.recognizer.network.parameters()).device)
+        return self.recognizer.engine.device
 
     @cached_property
     def weights_sha256(self) -> str:

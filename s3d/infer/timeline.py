@@ -247,7 +247,7 @@ def _settings(scan: Scan, video: AnyPath) -> dict[str, Any]:
         "labels": list(scan.recognizer.labels),
         "clip": scan.recognizer.spec.to_json(),
         "stride_frames": scan.stride_frames,
-        "device": scan.device.partition(":")[0],
+        "engine": f"{scan.recognizer.engine.name} on {scan.device}",
         "video": _identify(os.fspath(video)),
     }
 
