@@ -4,9 +4,10 @@
 
 Draws a video of 2 minutes and one of an hour: actions of the sample data at 160 x 120 and 25 fps.
 `s3d predict --timeline` runs on both, each in a process of its own whose peak memory the system
-tells; times are compared without what it takes to start. Then it is killed with SIGKILL when half of the windows of the long one are scored, and
-run again: the files must be the same to the last byte. The network is not trained, since what it
-says takes the same time; its last layer is made louder, so that segments come and go.
+tells; times are compared without what it takes to start. Then it is killed with SIGKILL when half
+of the windows of the long one are scored, and run again: the files must be the same to the last
+byte. The network is not trained, since what it says takes the same time; its last layer is made
+louder, so that segments come and go.
 """
 
 from __future__ import annotations

@@ -178,11 +178,11 @@ class Scan:
             try:
                 with closing(self.run(source, ScanStart(done, counts))) as steps:
                     for step in steps:
-                        done += len(step.windows)
+                        done, counts = done + len(step.windows), step.is_counted
                         yield from step.windows
                 return
             except EndsEarlyError as end:
-                source.info, counts = cut_short(source.info, end), True
+                source.info = cut_short(source.info, end)
 
 
 def cut_short(info: VideoInfo, end: EndsEarlyError) -> VideoInfo:

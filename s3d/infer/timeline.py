@@ -203,8 +203,7 @@ def _score(scan: Scan, source: FrameSource, record: Record, tell: Tell | None) -
         grid = scan.lay_grid(source.info)
         if progress.is_complete:
             return grid
-        counts = progress.is_counted or progress.ends_at is not None
-        start = ScanStart(progress.windows, counts, _choose_glances(grid))
+        start = ScanStart(progress.windows, progress.is_counted, _choose_glances(grid))
         try:
             with closing(scan.run(source, start)) as steps:
                 for step in steps:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 
 from s3d.errors import InputError
-from s3d.infer.record import MAGIC, Record
+from s3d.infer.record import _ENTRY, MAGIC, MOST_ENTRY_BYTES, Record, _read_entries
 
 SETTINGS: dict[str, Any] = {"weights": "abc", "stride": 4}
 ROWS = np.random.default_rng(0).random((5, 3), np.float32)
@@ -21,6 +22,7 @@ def fill(path: Path, rows: int = 5) -> None:
         for tick, row in enumerate(ROWS[:rows]):
             record.add_window(tick, tick >= 3, row)
         record.add_glance(9, b"jpeg of 9")
+        record.add_glance(5, b"jpeg of 5")  # After an end that came early others are chosen.
         record.end_at(77)
         record.complete()
 
@@ -32,11 +34,11 @@ def test_what_is_added_is_given_again(tmp_path: Path) -> None:
     found = list(record.windows())
     assert [(w.tick, w.is_counted) for w in found] == [(t, t >= 3) for t in range(5)]
     np.testing.assert_array_equal([w.scores for w in found], ROWS)
-    assert record.glances() == [(2, b"jpeg of 2"), (9, b"jpeg of 9")]
+    assert record.glances() == [(2, b"jpeg of 2"), (5, b"jpeg of 5"), (9, b"jpeg of 9")]
     with record:
         progress = record.progress
         assert (progress.windows, progress.is_counted, progress.ends_at) == (5, True, 77)
-        assert progress.glances == {2, 9}
+        assert progress.glances == {2, 5, 9}
         assert progress.is_complete
         size = path.stat().st_size
         record.complete()
@@ -75,6 +77,15 @@ def test_a_byte_that_changed_ends_what_counts(tmp_path: Path) -> None:
             found = [w.scores for w in record.windows()]
             np.testing.assert_array_equal(np.array(found).reshape(-1, 3), ROWS[: len(found)])
             assert not record.progress.is_complete
+
+
+def test_a_length_that_cannot_be_takes_no_memory() -> None:
+    class Watched(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            assert size is not None and 0 <= size <= MOST_ENTRY_BYTES
+            return super().read(size)
+
+    assert list(_read_entries(Watched(_ENTRY.pack(b"W", 2**32 - 1, 0) + b"abc"))) == []
 
 
 @pytest.mark.parametrize("other", [{"weights": "abc", "stride": 5}, {}, {**SETTINGS, "more": 1}])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 import s3d
 from s3d.data import ahead, frame_source
@@ -114,8 +116,10 @@ def test_a_threshold_of_the_model_is_taken_and_another_one_not_doubted(
     assert found.origin == "calibrated on 20 windows of 2 videos"
     given = recognizer.timeline(film, rule=SegmentRule(0.75))
     assert (given.rule.enter, given.threshold, given.origin) == (0.75, None, "as given")
+    record = film.with_name("record")
     with pytest.raises(InputError, match="label 'green' is to mean nothing"):
-        recognizer.timeline(film, rule=SegmentRule(nothing=("green",)))
+        recognizer.timeline(film, rule=SegmentRule(nothing=("green",)), record=record)
+    assert not record.exists()  # It is known before anything is scored.
 
 
 def test_nothing_below_the_threshold(recognizer: Recognizer, film: Path) -> None:
@@ -238,19 +242,29 @@ def cut_record(recognizer: Recognizer, film: Path, record: Path, windows: int) -
 
 
 def test_what_decides_the_scores_begins_a_record_anew(
-    recognizer: Recognizer, film: Path, tmp_path: Path, write_video: WriteVideo
+    tiny_model: Path, tmp_path: Path, write_video: WriteVideo
 ) -> None:
-    record = tmp_path / "record"
-    first = recognizer.timeline(film, record=record)
-    assert first.scored == first.windows
-    assert recognizer.timeline(film, record=record, rule=SegmentRule(0.9)).scored == 0
-    other = recognizer.timeline(film, 0.5, record=record)
-    assert other.scored == other.windows
-    again = recognizer.timeline(film, frames=8, record=record)
-    assert again.scored == again.windows
-    os.utime(film, ns=(1, 1))
-    changed = recognizer.timeline(film, frames=8, record=record)
-    assert changed.scored == changed.windows
+    recognizer, record = load(tiny_model), tmp_path / "record"
+    video = write_video(tmp_path / "v.mp4", coloured(("red", 12), ("blue", 12)), RATE)
+
+    def is_scored_anew(stride: float = 0.25, **options: Any) -> bool:
+        found = recognizer.timeline(video, stride, record=record, **options)
+        assert found.scored in (0, found.windows)
+        return found.scored > 0
+
+    assert is_scored_anew()
+    assert not is_scored_anew(rule=SegmentRule(0.9))
+    assert is_scored_anew(0.5)
+    assert is_scored_anew(0.5, frames=8)
+    assert is_scored_anew(0.5, frames=8, rate_fps=6)
+    recognizer.use("eager" if recognizer.engine.name != "eager" else "torch")
+    assert is_scored_anew(0.5, frames=8, rate_fps=6)
+    with torch.no_grad():
+        recognizer.network.head.classifier.bias.add_(0.01)
+    assert is_scored_anew(0.5, frames=8, rate_fps=6)
+    os.utime(video, ns=(1, 1))
+    assert is_scored_anew(0.5, frames=8, rate_fps=6)
+    assert not is_scored_anew(0.5, frames=8, rate_fps=6)
 
 
 def test_a_record_for_a_while_is_gone_with_the_timeline(recognizer: Recognizer, film: Path) -> None:
@@ -391,7 +405,7 @@ def test_few_frames_wait_and_few_are_held(
 
 
 def test_a_failure_while_scoring_leaves_no_thread_and_no_file(
-    recognizer: Recognizer, film: Path, monkeypatch: pytest.MonkeyPatch
+    recognizer: Recognizer, film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import threading
 
@@ -399,6 +413,7 @@ def test_a_failure_while_scoring_leaves_no_thread_and_no_file(
     from tests.data.test_pick import open_files
 
     before, threads = open_files(), threading.active_count()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
 
     def fail(self: Any, *words: Any) -> Any:
         raise ValueError("no more")
@@ -407,6 +422,7 @@ def test_a_failure_while_scoring_leaves_no_thread_and_no_file(
     with pytest.raises(ValueError, match="no more"):
         recognizer.timeline(film)
     assert open_files() == before
+    assert not list(tmp_path.iterdir())
     assert threading.active_count() == threads
     assert ahead.POLL_SECONDS < 1
 
