@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from s3d import __version__
 from s3d.cli import (
     benchmark,
+    calibrate,
     check,
     convert,
     cost,
@@ -32,8 +33,8 @@ from s3d.errors import InputError
 INTERRUPTED = 130
 
 VERBS = (
-    train, evaluate, predict, watch, features, check, flow, shard, convert, quantize, export,
-    sample, list_networks, cost, benchmark,
+    train, evaluate, predict, watch, calibrate, features, check, flow, shard, convert, quantize,
+    export, sample, list_networks, cost, benchmark,
 )  # fmt: skip
 """In the order of the help."""
 
@@ -42,6 +43,8 @@ EXAMPLES = """examples:
   s3d train clips/train --out run                   train on a folder DIR/<class>/*.*
   s3d evaluate clips/test --model run/model.safetensors
   s3d predict video.mp4 --model run/model.safetensors
+  s3d calibrate run/model.safetensors clips/test    from which score a label is believed
+  s3d predict day.mp4 --timeline --out when         what happens when, in a video of hours
   s3d predict video.mp4                             with published weights, downloaded once
   s3d watch 0 --model run/model.safetensors         tell what a camera sees, as it happens
   s3d features videos --at mixed5c --out features   numbers for other models, with their times

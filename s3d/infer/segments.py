@@ -112,6 +112,20 @@ class Change(NamedTuple):
     segment: Segment
 
 
+def check_labels(labels: Sequence[str], rule: SegmentRule) -> None:
+    """Check that the labels that are to mean nothing are there.
+
+    Raises:
+        InputError: One is not.
+    """
+    for label in rule.nothing:
+        if label not in labels:
+            raise InputError(
+                f"label {label!r} is to mean nothing, and the model has no such label. "
+                "Name one of its own."
+            )
+
+
 class Segmenter:
     """Turn windows into segments as they come."""
 
@@ -126,12 +140,7 @@ class Segmenter:
             InputError: The rule names a label that is none of these.
         """
         self.labels, self.rule = tuple(labels), rule or SegmentRule()
-        for label in self.rule.nothing:
-            if label not in self.labels:
-                raise InputError(
-                    f"label {label!r} is to mean nothing, and the model has no such label. "
-                    "Name one of its own."
-                )
+        check_labels(labels, self.rule)
         self._forget()
 
     def _forget(self) -> None:
