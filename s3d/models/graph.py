@@ -9,6 +9,7 @@ gives to what another gives.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -369,6 +370,14 @@ def _sizes(sizes: Shape, kernel: Triple, stride: Triple, before: Triple, after: 
     return tuple(
         (size + b + a - k) // s + 1
         for size, k, s, b, a in zip(sizes, kernel, stride, before, after, strict=True)
+    )
+
+
+def count_bytes(graph: Graph) -> int:
+    """Return about what running a graph takes: its weights, and what two nodes give at once."""
+    floats = sum(node.weight.numel() for node in graph.nodes if isinstance(node, Convolution))
+    return 4 * (
+        floats + 2 * (graph.batch or 1) * max(math.prod(node.shape) for node in graph.nodes)
     )
 
 
