@@ -51,7 +51,7 @@ class WindowScorer:
         stride_frames: From the start of one to that of the next.
         looks_at_every: Only frames whose number is a multiple of it matter, counted from the start
             of a window.
-        shares_until: The last block that windows share; None where they share none.
+        sharing: What windows share.
     """
 
     def __init__(self, recognizer: Recognizer, stride_frames: int, *, reuse: bool = True) -> None:
@@ -72,15 +72,19 @@ class WindowScorer:
         times = TimeMap(recognizer.network, recognizer.spec.size_px)
         self.looks_at_every = _frame_step(times, self.window_frames)
         self._windows: Windows = PlainWindows(self.engine, self.window_frames, stride_frames)
-        self.shares_until: str | None = None
+        self.sharing = plan_sharing(times, self.window_frames, stride_frames)
         # A window that overlaps no other shares nothing.
-        if reuse and stride_frames < self.window_frames:
-            sharing = plan_sharing(times, self.window_frames, stride_frames)
-            if sharing.stages:
-                self._windows = SharedWindows(self.engine, times, sharing, stride_frames)
-                self.shares_until = sharing.until
+        if not reuse or stride_frames >= self.window_frames:
+            self.sharing = self.sharing.nothing
+        if self.sharing.stages:
+            self._windows = SharedWindows(self.engine, times, self.sharing, stride_frames)
         self._is_proven = False
         self.reset()
+
+    @property
+    def shares_until(self) -> str | None:
+        """Return the last block that windows share; None where they share none."""
+        return self.sharing.until
 
     def reset(self, first_frame: int = 0) -> None:
         """Begin anew: the next frame that is pushed has this number.
@@ -148,7 +152,7 @@ class WindowScorer:
         if float((logits[number] - own).norm()) <= TOLERANCE * float(own.norm()):
             self._is_proven = True
             return logits
-        self._windows, self.shares_until = plain, None
+        self._windows, self.sharing = plain, self.sharing.nothing
         return plain.score(len(starts))
 
 

@@ -82,6 +82,11 @@ class Sharing:
     macs_shared: int
 
     @property
+    def nothing(self) -> Sharing:
+        """Return that nothing is shared."""
+        return Sharing((), self.macs_plain, self.macs_plain)
+
+    @property
     def until(self) -> str | None:
         """Return the last block of the stages."""
         return self.stages[-1].until if self.stages else None
