@@ -26,6 +26,7 @@ from torch import nn
 
 import s3d
 from benchmarks.machine import describe_machine
+from benchmarks.peers import give_random_statistics
 from s3d.clip import ClipSpec
 from s3d.infer.recognizer import Recognizer
 from s3d.infer.scorer import WindowScorer
@@ -40,12 +41,7 @@ def make_recognizer(network: str, engine: str) -> Recognizer:
     """Return a network with random weights and norms, of torchvision's style."""
     torch.manual_seed(0)
     net = s3d.build(network, style="torchvision", num_classes=CLASSES).eval()
-    for module in net.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            assert module.running_mean is not None
-            assert module.running_var is not None
-            module.running_mean.normal_(0, 0.1)
-            module.running_var.uniform_(0.5, 1.5)
+    give_random_statistics(net)
     nn.init.normal_(net.head.classifier.weight)
     labels = tuple(str(number) for number in range(CLASSES))
     return Recognizer(ModelFile(net, labels, ClipSpec())).use(engine)
