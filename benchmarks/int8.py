@@ -5,9 +5,8 @@
 A small network is trained on sample videos, ranges are found on its training videos, and unseen
 ones are scored in 32 bits and in 8. Then S3D of full width takes clips of 64 x 224 x 224, with
 fresh weights: its speed, and how its logits differ. Each pair of runs is one of 32 bits and one of
-8, so that a change in the machine's speed falls on both. The record is
-benchmarks/results/int8.json; the work lies in runs/int8, and a killed benchmark goes on where it
-was.
+8, so that a change in the machine's speed falls on both. The record: benchmarks/results/int8.json;
+the work lies in runs/int8, and a killed benchmark goes on where it was.
 """
 
 from __future__ import annotations

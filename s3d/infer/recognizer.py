@@ -31,6 +31,10 @@ from s3d.models.quantise import Ranges
 if TYPE_CHECKING:
     from s3d.infer.export.export import Exported
 
+if TYPE_CHECKING:
+    from s3d.infer.segments import SegmentRule
+    from s3d.infer.timeline import Timeline
+
 Scores = npt.NDArray[np.float32]
 
 VIEWS_AT_ONCE_PIXELS = 4 * 64 * 224 * 224
@@ -213,6 +217,37 @@ class Recognizer:
         spec = window_spec(self.spec, frames, rate_fps)
         recipe = FeatureRecipe(spec, at, stride_seconds, pool)
         return compute_features(self.engine, video, recipe)
+
+    def timeline(
+        self,
+        video: AnyPath,
+        stride_seconds: float | None = None,
+        *,
+        frames: int | None = None,
+        rate_fps: float | None = None,
+        rule: SegmentRule | None = None,
+        record: AnyPath | None = None,
+    ) -> Timeline:
+        """Say what happens in a video of any length, and when, in flat memory.
+
+        Args:
+            video: A local file.
+            stride_seconds: From one window to the next; None is a quarter of a window.
+            frames: Of a window; None is the clip's.
+            rate_fps: Of its frames; None is the clip's.
+            rule: When a segment begins and ends; None takes the threshold that `s3d calibrate`
+                found, or 0.5.
+            record: A file that takes scores as they come: the same call goes on from it after a
+                kill. None keeps them in a temporary file.
+
+        Raises:
+            InputError: The video cannot be read, or an option cannot be used.
+        """
+        from s3d.infer.scan import Scan, ScanRecipe
+        from s3d.infer.timeline import compute_timeline
+
+        scan = Scan(self, ScanRecipe(stride_seconds, frames, rate_fps))
+        return compute_timeline(scan, video, rule, record=record)
 
     def score_clips(self, clips: Tensor, check: bool = True) -> Scores:
         """Score clips that you made yourself.

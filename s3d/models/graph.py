@@ -9,6 +9,7 @@ gives to what another gives.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -259,7 +260,7 @@ class _Tracer:
             weight, bias = weight[channels], bias[channels]
         if self.scale is not None:
             # Of a space-to-depth stem each cube has all channels.
-            scale = self.scale.repeat(weight.shape[1] // len(self.scale))
+            scale = self.scale.to(weight).repeat(weight.shape[1] // len(self.scale))
             weight, self.scale = weight * scale.view(1, -1, 1, 1, 1), None
         before, after = _conv_pads(conv, x.shape[1:])
         sizes = _sizes(x.shape[1:], conv.kernel, conv.stride, before, after)
@@ -277,7 +278,7 @@ class _Tracer:
         return self._add(MaxPooling(name, shape, (x,), kernel, pool.stride, before, after))
 
     def _gate(self, name: str, gate: Gate, x: Node) -> Node:
-        bias = torch.zeros(x.shape[0]) if gate.bias is None else gate.bias
+        bias = gate.weight.new_zeros(x.shape[0]) if gate.bias is None else gate.bias
         return self._add(Gating(name, x.shape, (x,), gate.weight.clone(), bias.clone()))
 
     def _branch_out(self, name: str, block: Inception, x: Node) -> Node:
@@ -369,6 +370,14 @@ def _sizes(sizes: Shape, kernel: Triple, stride: Triple, before: Triple, after: 
     return tuple(
         (size + b + a - k) // s + 1
         for size, k, s, b, a in zip(sizes, kernel, stride, before, after, strict=True)
+    )
+
+
+def count_bytes(graph: Graph) -> int:
+    """Return about what running a graph takes: its weights, and what two nodes give at once."""
+    floats = sum(node.weight.numel() for node in graph.nodes if isinstance(node, Convolution))
+    return 4 * (
+        floats + 2 * (graph.batch or 1) * max(math.prod(node.shape) for node in graph.nodes)
     )
 
 

@@ -8,9 +8,13 @@ agree.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import reprlib
+import shutil
+import struct
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +26,7 @@ from torch import Tensor, nn
 
 from s3d.clip import ClipSpec
 from s3d.errors import InputError
-from s3d.files import show_path, write_bytes
+from s3d.files import show_path, write_atomically, write_bytes
 from s3d.models.network import Network, build
 from s3d.models.outline import build_outline, outline_graph
 from s3d.models.quantise import Ranges
@@ -44,6 +48,9 @@ _FIELDS: dict[str, type | tuple[type, ...]] = {
 _RANGES = "ranges"
 """The one field of the header that may be missing."""
 
+_SIZE = struct.Struct("<Q")
+"""Of the header of a safetensors file, in bytes."""
+_ALIGNMENT = 8
 _DTYPES = ("F32", "F16", "BF16")
 
 
@@ -100,6 +107,41 @@ def save_model(path: str | Path, model: ModelFile) -> None:
     write_bytes(Path(path), save(tensors, metadata))
 
 
+def add_metric(path: str | Path, entry: Mapping[str, Any]) -> None:
+    """Add what was measured to a model file, in the place of an older figure of this metric.
+
+    The tensors are copied as they are, and the file is whole at any time.
+
+    Args:
+        path: A model file.
+        entry: JSON values: `metric`, `value`, `protocol` and whatever belongs to it.
+
+    Raises:
+        InputError: It is no model file, or the disk will not take it.
+    """
+    shown = show_path(path)
+    load_model(path)  # Nothing is written into a file that is not sound.
+    with Path(path).open("rb") as file:
+        (size,) = _SIZE.unpack(file.read(_SIZE.size))
+        header = json.loads(file.read(size))
+        begin = file.tell()
+    model = _read_header(header["__metadata__"], shown)
+    kept = [old for old in model["metrics"] if old.get("metric") != entry["metric"]]
+    model["metrics"] = [*kept, dict(entry)]
+    header["__metadata__"]["s3d"] = json.dumps(model, ensure_ascii=False)
+    text = json.dumps(header, ensure_ascii=False).encode()
+    text += b" " * (-len(text) % _ALIGNMENT)
+
+    def write(beside: Path) -> None:
+        with Path(path).open("rb") as old, beside.open("wb") as new:
+            old.seek(begin)
+            new.write(_SIZE.pack(len(text)) + text)
+            shutil.copyfileobj(old, new)
+        shutil.copymode(path, beside)
+
+    write_atomically(Path(path), write)
+
+
 def load_model(path: str | Path) -> ModelFile:
     """Read a model file and rebuild its network, in eval mode, on the CPU.
 
@@ -124,6 +166,15 @@ def weights_of(network: Network) -> dict[str, Tensor]:
     """Return the tensors that a model file keeps: all but the norms' counters of batches."""
     state = network.state_dict()
     return {k: v for k, v in state.items() if not k.endswith("num_batches_tracked")}
+
+
+def weights_sha256(network: Network) -> str:
+    """Return a hash of the weights: a file of the same name may hold others tomorrow."""
+    found = hashlib.sha256()
+    for name, tensor in sorted(network.state_dict().items()):
+        found.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
+        found.update(tensor.cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return found.hexdigest()
 
 
 def fill_network(network: Network, weights: dict[str, Tensor]) -> None:

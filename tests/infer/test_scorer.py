@@ -92,8 +92,9 @@ def test_frames_that_nobody_looks_at_may_hold_anything() -> None:
         np.testing.assert_array_equal(a.logits, b.logits)
 
 
-def test_frames_may_be_written_over_once_they_are_pushed() -> None:
-    scorer = WindowScorer(make_recognizer("s3d_fast", 24), 8)
+@pytest.mark.parametrize("reuse", [True, False])
+def test_frames_may_be_written_over_once_they_are_pushed(reuse: bool) -> None:
+    scorer = WindowScorer(make_recognizer("s3d_fast", 24), 8, reuse=reuse)
     wanted = [w.logits for w in scorer.push(FRAMES[:40])]
     scorer.reset()
     found, buffer = [], np.empty((8, *FRAMES.shape[1:]), np.uint8)
