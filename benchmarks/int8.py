@@ -35,6 +35,7 @@ from s3d.evaluate.quantise import quantise
 from s3d.infer.calibrate import calibrate
 from s3d.infer.engines.openvino_runner import OpenVinoRunner
 from s3d.infer.views import read_views
+from s3d.models.family import network_name
 from s3d.models.graph import build_graph
 from s3d.models.model_file import load_model
 from s3d.models.network import Network
@@ -111,7 +112,7 @@ def measure_trained(epochs: int, pairs: int) -> dict[str, Any]:
     assert model.ranges is not None
     clips = read_clips(videos.take("test"), model.spec, 16)
     return {
-        "network": f"{model.network.word} x {model.network.width:g}, {epochs} epochs",
+        "network": f"{network_name(model.network.word)} x {model.network.width:g}, {epochs} epochs",
         "top1_fp32": round(found.before.top(1), 4),
         "top1_int8": round(found.after.top(1), 4),
         "named_alike": found.alike,

@@ -333,6 +333,12 @@ def test_clips_that_cannot_be_are_refused(
     assert not list(tmp_path.iterdir())
 
 
-def test_a_program_of_torch_names_no_folder_of_this_machine(tmp_path: Path) -> None:
-    export_model(make("i2d", spec=replace(SPEC, frames=4)), tmp_path / "m.pt2")
+def test_a_program_of_torch_holds_no_clip_and_names_no_folder_of_this_machine(
+    tmp_path: Path,
+) -> None:
+    spec = replace(SPEC, frames=4, size_px=(256, 256), resize_px=(256, 256))
+    model = make("i2d", spec=spec)
+    exported = export_model(model, tmp_path / "m.pt2")
+    weights = sum(4 * p.numel() for p in model.network.parameters())
+    assert exported.size_bytes < weights + 1_000_000  # Two clips are 1.6 MB.
     assert str(Path(formats.__file__).parents[3]).encode() not in (tmp_path / "m.pt2").read_bytes()
