@@ -32,8 +32,8 @@ from s3d.data.synthetic import SampleConfig, write_sample
 from s3d.data.video_list import VideoList
 from s3d.data.videos import list_videos
 from s3d.evaluate.quantise import quantise
-from s3d.infer.calibrate import calibrate
 from s3d.infer.engines.openvino_runner import OpenVinoRunner
+from s3d.infer.find_ranges import find_ranges
 from s3d.infer.views import read_views
 from s3d.models.family import network_name
 from s3d.models.graph import build_graph
@@ -127,7 +127,7 @@ def measure_large(word: str, spec: ClipSpec, pairs: int) -> dict[str, Any]:
     torch.manual_seed(0)
     network = s3d.build(word, num_classes=400).eval()
     clips = read_clips(list_both().take("test"), spec, CALIBRATED + HELD_OUT)
-    ranges = calibrate(network, spec, clips[:CALIBRATED])
+    ranges = find_ranges(network, spec, clips[:CALIBRATED])
     return measure(network, spec, ranges, clips[CALIBRATED:], pairs)
 
 
