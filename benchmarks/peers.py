@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import sys
+import tempfile
+import warnings
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -37,6 +40,64 @@ class _ShrinkingPool(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         kernel = [min(n, k) for n, k in zip(x.shape[2:], (2, 7, 7), strict=True)]
         return nn.functional.avg_pool3d(x, kernel, stride=1)
+
+
+def give_random_statistics(network: nn.Module) -> None:
+    """Draw every norm's statistics and scale, and a classifier that tells classes apart.
+
+    Fresh norms do nothing and a fresh head calls all classes alike: equal logits would say little.
+    """
+    generator = torch.Generator().manual_seed(0)
+
+    def draw(tensor: Tensor, low: float, high: float) -> None:
+        tensor.uniform_(low, high, generator=generator)
+
+    with torch.no_grad():
+        for module in network.modules():
+            if isinstance(module, nn.BatchNorm3d):
+                assert module.running_mean is not None
+                assert module.running_var is not None
+                draw(module.running_mean, -0.2, 0.2)
+                draw(module.running_var, 0.6, 1.6)
+                draw(module.weight, 0.8, 1.6)
+                draw(module.bias, -0.2, 0.4)
+        head = [m for m in network.modules() if isinstance(m, nn.Conv3d)][-1]
+        head.weight.normal_(0, 0.1, generator=generator)
+
+
+def compile_with_openvino(network: nn.Module, clips: Tensor, threads: int) -> Any:
+    """Return a network as a person would export it to OpenVINO: converted, compiled for latency.
+
+    Args:
+        network: In eval mode.
+        clips: An example; its shape is the only one that is taken.
+        threads: As many as others have.
+    """
+    import openvino
+
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # The tracer says that shapes are taken as they are.
+        model = openvino.convert_model(network, example_input=clips, input=list(clips.shape))
+    settings = {
+        "PERFORMANCE_HINT": "LATENCY",
+        # Without it OpenVINO takes bfloat16 where the processor has it: faster, and not equal.
+        "INFERENCE_PRECISION_HINT": "f32",
+        "INFERENCE_NUM_THREADS": threads,
+    }
+    return openvino.compile_model(model, "CPU", settings)
+
+
+def open_with_onnxruntime(network: nn.Module, clips: Tensor, threads: int) -> Any:
+    """Return a session of a network that PyTorch exported to ONNX."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    with warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder:
+        warnings.simplefilter("ignore")  # PyTorch's older exporter says that there is a newer one.
+        path = str(Path(folder) / "s3d.onnx")
+        torch.onnx.export(network, (clips,), path, dynamo=False, input_names=["clips"])
+        return onnxruntime.InferenceSession(path, options, ["CPUExecutionProvider"])
 
 
 def copy_torchvision_s3d(source: nn.Module, network: Network) -> None:

@@ -1,8 +1,9 @@
 """A model is one safetensors file whose header rebuilds everything: network, labels, clip, origin.
 
 The header's `s3d` entry is JSON: format, word, style, width, channels, labels, clip, metrics (each
-with the protocol that gave it), source, licence. Nothing in the file can run code, and nothing is
-allocated before the header and the tensors' shapes agree.
+with the protocol that gave it), source, licence; and ranges, where the network may run in 8 bits.
+Nothing in the file can run code, and nothing is allocated before the header and the tensors' shapes
+agree.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ from s3d.clip import ClipSpec
 from s3d.errors import InputError
 from s3d.files import show_path, write_atomically, write_bytes
 from s3d.models.network import Network, build
+from s3d.models.outline import build_outline, outline_graph
+from s3d.models.quantise import Ranges
 from s3d.models.style import Style
 
 FORMAT = "s3d-model-1"
@@ -42,6 +45,9 @@ _FIELDS: dict[str, type | tuple[type, ...]] = {
     "source": str,
     "licence": str,
 }
+_RANGES = "ranges"
+"""The one field of the header that may be missing."""
+
 _SIZE = struct.Struct("<Q")
 """Of the header of a safetensors file, in bytes."""
 _ALIGNMENT = 8
@@ -59,6 +65,7 @@ class ModelFile:
         metrics: Each what was measured, its value and the protocol.
         source: Where the weights come from.
         licence: Under which licence they may be used.
+        ranges: Of its values, by which an engine may run it in 8 bits; the weights are of 32.
     """
 
     network: Network
@@ -67,17 +74,19 @@ class ModelFile:
     metrics: tuple[dict[str, Any], ...] = ()
     source: str = ""
     licence: str = ""
+    ranges: Ranges | None = None
 
 
 def save_model(path: str | Path, model: ModelFile) -> None:
     """Write a model file atomically.
 
     Raises:
-        InputError: The labels or the clip do not fit the network, or the disk will not take it.
+        InputError: The labels, the clip or the ranges do not fit the network, or the disk will not
+            take it.
     """
     network = model.network
     _check_fit(model.labels, model.spec, network.num_classes, network.channels)
-    header = {
+    header: dict[str, Any] = {
         "format": FORMAT,
         "word": network.word,
         "style": network.style.to_json(),
@@ -89,6 +98,9 @@ def save_model(path: str | Path, model: ModelFile) -> None:
         "source": model.source,
         "licence": model.licence,
     }
+    if model.ranges is not None:
+        header[_RANGES] = model.ranges.to_json()
+        _check_ranges(header[_RANGES], network, model.spec)
     tensors = {k: v.detach().cpu().contiguous() for k, v in weights_of(network).items()}
     metadata = {"s3d": json.dumps(header, ensure_ascii=False)}
     # Not safetensors' save_file: its files are readable by their owner alone, whatever the umask.
@@ -198,6 +210,7 @@ def _read(file: Any, path: str) -> ModelFile:
         tuple(header["metrics"]),
         header["source"],
         header["licence"],
+        Ranges.from_json(header[_RANGES]) if _RANGES in header else None,
     )
 
 
@@ -230,7 +243,7 @@ def _read_header(metadata: dict[str, str], path: str) -> dict[str, Any]:
 
 
 def _check_kinds(header: dict[str, Any], path: str) -> None:
-    wrong = sorted(set(header) ^ set(_FIELDS))
+    wrong = sorted((set(header) - {_RANGES}) ^ set(_FIELDS))
     wrong += [name for name, kind in _FIELDS.items() if not isinstance(header.get(name), kind)]
     for name, kind in (("labels", str), ("metrics", dict)):
         if not wrong and not all(isinstance(value, kind) for value in header[name]):
@@ -254,6 +267,8 @@ def _build(header: dict[str, Any], classes: int, path: str) -> Network:
             channels=header["channels"],
         )
         _check_fit(tuple(header["labels"]), spec, network.num_classes, network.channels)
+        if _RANGES in header:
+            _check_ranges(header[_RANGES], network, spec)
     except InputError as error:
         raise InputError(f"{path}: the model's header cannot be used: {error}") from None
     return network
@@ -286,3 +301,9 @@ def _check_fit(labels: tuple[str, ...], spec: ClipSpec, classes: int, channels: 
             raise InputError(f"label {reprlib.repr(label)} is not Unicode text; rename it.")
     if spec.channels != channels:
         raise InputError(f"a clip of {spec.modality} has {spec.channels} channels, not {channels}.")
+
+
+def _check_ranges(values: object, network: Network, spec: ClipSpec) -> None:
+    ranges = Ranges.from_json(values)
+    outline = build_outline(network)
+    ranges.check_names(outline_graph(outline, spec.frames, spec.size_px))

@@ -48,7 +48,9 @@ def test_features_equal_those_of_a_clip_cut_by_hand(
     found = recognizer.features(red, at, 0.25)
     np.testing.assert_allclose(found.start_seconds, [0, 0.25, 0.5])  # 8 frames at 8 fps
     wanted = [by_hand(recognizer, red, first, at).mean((1, 2, 3)) for first in (0, 2, 4)]
-    np.testing.assert_allclose(found.features, np.stack(wanted), rtol=FLOAT32.relative, atol=FLOAT32.absolute)
+    np.testing.assert_allclose(
+        found.features, np.stack(wanted), rtol=FLOAT32.relative, atol=FLOAT32.absolute
+    )
     assert found.features.dtype == np.float32
     assert (found.video_frames, found.video_rate_fps, found.duration_seconds) == (8, 8.0, 1.0)
 

@@ -1,24 +1,31 @@
-"""Which engine a model runs by: the fastest on this machine, measured once and remembered."""
+"""Which engine a model runs by: the fastest on this machine, measured once and remembered.
+
+Each choice is a file of its own, so that processes that choose at once lose none.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import platform
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
 
 import torch
 
+from s3d import __version__
 from s3d.clip import ClipSpec
 from s3d.errors import InputError
 from s3d.files import cache_folder, make_folder, write_json
-from s3d.infer.engines.engine import KINDS, Engine, check_engine, usable_engines
-from s3d.infer.engines.measure import measure_engines
+from s3d.infer.engines.engine import EAGER, KINDS, Engine, check_engine, usable_engines
+from s3d.infer.engines.measure import EngineFigures, measure_engines
+from s3d.infer.native.compile import find_compiler
+from s3d.models.family import network_name
 from s3d.models.network import Network
 
 AUTO = "auto"
@@ -29,6 +36,9 @@ PROBE_FRAMES = 16
 MOST_REMEMBERED = 500
 
 Tell = Callable[[str], None]
+
+_MEASURING = threading.Lock()
+"""Two measurements at once would disturb each other."""
 
 
 def choose_engine(
@@ -46,42 +56,115 @@ def choose_engine(
     Raises:
         InputError: There is no such engine, or it cannot run here.
     """
-    name = wanted or AUTO
-    if name == AUTO:
-        name = os.environ.get(VARIABLE) or AUTO
-    if name == AUTO:
-        name = _fastest(network, spec, tell)
-    check_engine(name, next(network.parameters()).device.type)
-    return Engine(network, spec, name)
+    device = _device_of(network)
+    if wanted not in (None, AUTO):
+        return Engine(network, spec, wanted)
+    named = os.environ.get(VARIABLE) or AUTO
+    if named == AUTO:
+        return Engine(network, spec, _fastest(network, spec, tell))
+    try:
+        check_engine(named, device)
+    except InputError as error:
+        raise InputError(f"the variable {VARIABLE}: {error}") from None
+    return Engine(network, spec, named)
+
+
+def fastest_equal(figures: Sequence[EngineFigures]) -> str:
+    """Return the fastest engine whose answers are those of eager; eager where there is none."""
+    equal = [found for found in figures if found.is_equal]
+    return min(equal, key=lambda found: found.latency_ms).name if equal else EAGER
+
+
+def remember_choice(
+    network: Network, spec: ClipSpec, figures: Sequence[EngineFigures]
+) -> Path | None:
+    """Let "auto" take the fastest of measured engines from now on, on this machine.
+
+    It is taken for networks of this kind, whatever their weights, and for clips of this size.
+
+    Args:
+        network: What was measured, where it was.
+        spec: The clip.
+        figures: Of every engine that can run here.
+
+    Returns:
+        The file in which it stands; None where none can be written.
+    """
+    name = fastest_equal(figures)
+    values = {
+        "engine": name,
+        "network": network_name(network.word),
+        "latency_ms": {f.name: round(f.latency_ms, 2) for f in figures if f.is_equal},
+    }
+    try:
+        path = choice_file(network, spec)
+        make_folder(path.parent)
+        write_json(path, values)
+    except InputError:
+        return None  # Without a place to remember it is measured again: slower, and not wrong.
+    _forget_oldest(path.parent)
+    return path
+
+
+def read_choice(network: Network, spec: ClipSpec) -> str | None:
+    """Return the engine that is remembered; None where the file is missing or damaged."""
+    try:
+        found = json.loads(choice_file(network, spec).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError, InputError):
+        return None
+    name = found.get("engine") if isinstance(found, dict) else None
+    return name if isinstance(name, str) else None
+
+
+def choice_file(network: Network, spec: ClipSpec) -> Path:
+    """Return where the choice for a network and a clip is remembered; it need not exist.
+
+    Raises:
+        InputError: No home folder is known.
+    """
+    return cache_folder() / "engines" / f"{_key(network, spec)}.json"
 
 
 def _fastest(network: Network, spec: ClipSpec, tell: Tell | None) -> str:
-    device = next(network.parameters()).device.type
-    usable = usable_engines(device)
-    key = _key(network, spec, device)
-    remembered = read_choices().get(key)
-    if remembered in usable:
-        return str(remembered)
-    if tell is not None:
-        tell("measuring once which engine is the fastest here")
-    short = replace(spec, frames=min(spec.frames, PROBE_FRAMES))
-    found = measure_engines(network, short, runs=3, measures_batch=False)
-    name = found[0].name
-    _remember(key, name)
-    return name
+    with _MEASURING:
+        remembered = read_choice(network, spec)
+        if remembered is not None and _can_run(remembered, _device_of(network)):
+            return remembered
+        if tell is not None:
+            tell("measuring once which engine is the fastest here")
+        usable = usable_engines(_device_of(network))
+        short = replace(spec, frames=min(spec.frames, PROBE_FRAMES))
+        found = measure_engines(network, short, usable, runs=3, measures_batch=False)
+        remember_choice(network, spec, found)
+    return fastest_equal(found)
 
 
-def _key(network: Network, spec: ClipSpec, device: str) -> str:
+def _can_run(name: str, device: str) -> bool:
+    try:
+        check_engine(name, device)
+    except InputError:
+        return False
+    return True
+
+
+def _key(network: Network, spec: ClipSpec) -> str:
     """Return what the choice depends on, as one word."""
+    device = _device_of(network)
     facts = [
-        platform.machine(), _processor(), torch.get_num_threads(), device, network.word,
-        network.style.to_json(), network.width, network.num_classes, network.channels,
-        min(spec.frames, PROBE_FRAMES), spec.size_px, _versions(),
+        platform.machine(), _processor(device), torch.get_num_threads(), device,
+        network.word, network.style.to_json(), network.width, network.num_classes,
+        network.channels, min(spec.frames, PROBE_FRAMES), spec.size_px, _versions(),
     ]  # fmt: skip
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:24]
 
 
-def _processor() -> str:
+def _device_of(network: Network) -> str:
+    return next(network.parameters()).device.type
+
+
+def _processor(device: str) -> str:
+    if device == "cuda":
+        return torch.cuda.get_device_name()
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
@@ -92,36 +175,21 @@ def _processor() -> str:
 
 def _versions() -> list[str]:
     packages = ["torch", *{package for kind in KINDS.values() for package in kind.packages}]
-    return sorted(f"{package} {_version(package)}" for package in packages)
+    compiler = f"C compiler {find_compiler() or '-'}"
+    found = sorted(f"{name} {package_version(name)}" for name in packages)
+    return [f"s3d {__version__}", compiler, *found]
 
 
-def _version(package: str) -> str:
+def package_version(package: str) -> str:
+    """Return the version of an installed package, or "-"."""
     try:
         return version(package)
     except PackageNotFoundError:
         return "-"
 
 
-def choices_file() -> Path:
-    """Return where choices are remembered; it need not exist."""
-    return cache_folder() / "engines.json"
-
-
-def read_choices() -> dict[str, Any]:
-    """Return what is remembered: nothing where the file is missing or damaged."""
-    try:
-        found = json.loads(choices_file().read_text(encoding="utf-8"))
-    except (OSError, ValueError, InputError):
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-def _remember(key: str, name: str) -> None:
-    choices = {**read_choices(), key: name}
-    while len(choices) > MOST_REMEMBERED:
-        del choices[next(iter(choices))]
-    try:
-        make_folder(choices_file().parent)
-        write_json(choices_file(), choices)
-    except InputError:
-        return  # Without a place to remember it is measured again: slower, and not wrong.
+def _forget_oldest(folder: Path) -> None:
+    with contextlib.suppress(OSError):
+        files = sorted(folder.glob("*.json"), key=lambda path: path.stat().st_mtime)
+        for path in files[:-MOST_REMEMBERED]:
+            path.unlink(missing_ok=True)

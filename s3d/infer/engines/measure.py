@@ -6,7 +6,6 @@ import statistics
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,8 @@ import torch
 from torch import Tensor
 
 from s3d.clip import ClipSpec
-from s3d.infer.engines.engine import EAGER, Engine, usable_engines
+from s3d.infer.engines.engine import EAGER, LONGEST_REASON, Engine, usable_engines
+from s3d.infer.engines.memory import forget_peak, read_peak
 from s3d.models.network import Network
 
 TOLERANCE = 1e-4
@@ -27,8 +27,6 @@ THROUGHPUT_PIXELS = 4 * 64 * 224 * 224
 """Pixels of a batch by which throughput is measured."""
 
 MOST_CLIPS = 8
-STATUS = Path("/proc/self/status")
-CLEAR = Path("/proc/self/clear_refs")
 
 
 @dataclass(frozen=True)
@@ -37,11 +35,12 @@ class EngineFigures:
 
     Attributes:
         name: The engine.
-        load_ms: Until it is ready for a shape, the first run included.
+        load_ms: Until it is ready for a shape, imports and the first run included.
         latency_ms: Median of one clip.
         clips_per_second: Of a batch of `batch` clips.
         batch: That batch.
-        memory_bytes: The most it added to the process; None where the system does not say.
+        memory_bytes: The most it added, until its first run had ended, to what the process held
+            (on a GPU, to what was allocated there); None where the system does not say.
         difference: Of its logits from eager's, as a share of their norm.
         error: Why it cannot run; the figures are then 0.
     """
@@ -83,31 +82,94 @@ def measure_engines(
         measures_batch: Measure throughput too.
 
     Returns:
-        Figures of each, the fastest of those that are equal to eager first.
+        Figures of each, the fastest of those that are equal to eager first, those that cannot run
+        last.
+
+    Raises:
+        InputError: The network cannot take the clip, or there is no such engine.
     """
-    device = next(network.parameters()).device.type
-    names = usable_engines(device) if names is None else names
+    names = usable_engines(next(network.parameters()).device.type) if names is None else names
     one = _noise(spec, 1)
-    wanted = Engine(network, spec, EAGER).logits(one)
-    ready = [_prepare(Engine(network, spec, name), one, wanted) for name in names]
-    engines = [(engine, found) for engine, found in ready if engine is not None]
-    latencies = _time_in_turn([engine for engine, _ in engines], one, runs)
+    eager = _Trial(Engine(network, spec, EAGER))
+    wanted = eager.begin(one)
+    trials = [eager if n == EAGER else _Trial(Engine(network, spec, n)) for n in names]
+    for trial in trials:
+        if trial is not eager:
+            trial.begin_beside(one, wanted)
+    _time_in_turn(trials, one, runs)
     batch = max(1, min(MOST_CLIPS, THROUGHPUT_PIXELS // int(np.prod(one.shape[1:4]))))
-    many, rates = _noise(spec, batch), [0.0] * len(engines)
     if measures_batch:
-        for engine, _ in engines:
-            engine.logits(many)
-        seconds = _time_in_turn([engine for engine, _ in engines], many, max(1, runs // 2))
-        rates = [batch / s for s in seconds]
-    found = [
-        EngineFigures(
-            engine.name, first.load_ms, 1e3 * latency, rate, batch, first.memory_bytes,
-            first.difference,
+        many = one if batch == 1 else _noise(spec, batch)
+        for trial in trials:
+            trial.time(many)  # What a new shape needs is prepared.
+        _time_in_turn(trials, many, max(1, runs // 2))
+    found = [trial.figures(len(one), batch) for trial in trials]
+    return sorted(found, key=lambda f: (f.error is not None, not f.is_equal, f.latency_ms))
+
+
+class _Trial:
+    """An engine on its way through the measurement; an error ends its way, and no other's."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.load_ms, self.difference = 0.0, 0.0
+        self.memory_bytes: int | None = None
+        self.error: str | None = None
+        self.seconds: dict[int, list[float]] = {}
+
+    def begin(self, frames: Tensor) -> Tensor:
+        """Run once, take down what that took, and return the logits."""
+        device = self.engine.device
+        before = forget_peak(device)
+        begin = time.perf_counter()
+        logits = self.engine.logits(frames)
+        self.load_ms = 1e3 * (time.perf_counter() - begin)
+        peak = read_peak(device)
+        self.memory_bytes = None if before is None or peak is None else max(0, peak - before)
+        return logits
+
+    def begin_beside(self, frames: Tensor, wanted: Tensor) -> None:
+        """Run once, and compare the logits with eager's."""
+        try:
+            logits = self.begin(frames)
+        except Exception as error:  # A foreign runtime raises anything; another can do the work.
+            self.error = _reason(error)
+            return
+        self.difference = float((logits - wanted).norm() / wanted.norm().clamp_min(1e-30))
+
+    def time(self, frames: Tensor) -> float | None:
+        """Return the seconds that a run takes; None where it fails, now or before."""
+        if self.error is not None:
+            return None
+        begin = time.perf_counter()
+        try:
+            self.engine.logits(frames)
+        except Exception as error:
+            self.error = _reason(error)
+            return None
+        return time.perf_counter() - begin
+
+    def figures(self, one: int, batch: int) -> EngineFigures:
+        """Return what was found: of runs of one clip, and of those of a batch."""
+        name = self.engine.name
+        if self.error is not None:
+            return EngineFigures(name, error=self.error)
+        rate = batch / statistics.median(self.seconds[batch]) if batch in self.seconds else 0.0
+        latency_ms = 1e3 * statistics.median(self.seconds[one])
+        return EngineFigures(
+            name, self.load_ms, latency_ms, rate, batch, self.memory_bytes, self.difference
         )
-        for (engine, first), latency, rate in zip(engines, latencies, rates, strict=True)
-    ]  # fmt: skip
-    failed = [first for engine, first in ready if engine is None]
-    return sorted(found, key=lambda f: (not f.is_equal, f.latency_ms)) + failed
+
+
+def _reason(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:LONGEST_REASON]
+
+
+def _time_in_turn(trials: Sequence[_Trial], frames: Tensor, runs: int) -> None:
+    for _ in range(runs):
+        for trial in trials:
+            if (seconds := trial.time(frames)) is not None:
+                trial.seconds.setdefault(len(frames), []).append(seconds)
 
 
 def _noise(spec: ClipSpec, batch: int) -> Tensor:
@@ -115,48 +177,3 @@ def _noise(spec: ClipSpec, batch: int) -> Tensor:
     return torch.randint(
         0, 256, shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(0)
     )
-
-
-def _prepare(engine: Engine, frames: Tensor, wanted: Tensor) -> tuple[Engine | None, EngineFigures]:
-    """Return an engine that has run once, and what that told; None where it cannot run."""
-    before = _forget_peak()
-    begin = time.perf_counter()
-    try:
-        found = engine.logits(frames)
-    except Exception as error:  # Whatever a foreign runtime raises, another engine can do the work.
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        return None, EngineFigures(engine.name, error=reason[:200])
-    load_ms = 1e3 * (time.perf_counter() - begin)
-    peak = _read_status("VmHWM")
-    memory = None if before is None or peak is None else max(0, peak - before)
-    difference = float((found - wanted).norm() / wanted.norm().clamp_min(1e-30))
-    first = EngineFigures(engine.name, load_ms=load_ms, memory_bytes=memory, difference=difference)
-    return engine, first
-
-
-def _time_in_turn(engines: Sequence[Engine], frames: Tensor, runs: int) -> list[float]:
-    seconds: list[list[float]] = [[] for _ in engines]
-    for _ in range(runs):
-        for engine, times in zip(engines, seconds, strict=True):
-            begin = time.perf_counter()
-            engine.logits(frames)
-            times.append(time.perf_counter() - begin)
-    return [statistics.median(times) for times in seconds]
-
-
-def _forget_peak() -> int | None:
-    """Return the bytes this process holds now, from which its peak is counted anew."""
-    try:
-        CLEAR.write_text("5")
-    except OSError:
-        return None
-    return _read_status("VmRSS")
-
-
-def _read_status(name: str) -> int | None:
-    try:
-        lines = STATUS.read_text().splitlines()
-    except OSError:
-        return None
-    found = [line.split()[1] for line in lines if line.startswith(f"{name}:")]
-    return 1024 * int(found[0]) if found else None

@@ -32,12 +32,17 @@ class TorchRunner:
     """Run a graph.
 
     Activations are (B, C, T, H, W) and lie in memory as (B, T, H, W, C), as in `s3d.models.layers`.
+
+    Attributes:
+        is_plain: It takes only operations that every device and `torch.compile` know. In single
+            precision on a CPU there are faster ones.
     """
 
     def __init__(
         self, graph: Graph, device: str = "cpu", dtype: torch.dtype = torch.float32
     ) -> None:
         self.device, self.dtype = device, dtype
+        self.is_plain = (device, dtype) != ("cpu", torch.float32)
         number = {node: i for i, node in enumerate(graph.nodes)}
         self.steps: list[tuple[Step, list[int], list[int]]] = [
             (
@@ -88,7 +93,7 @@ def _convolve(node: Convolution, runner: TorchRunner) -> Step:
     pads, extra = _symmetric(node.before, node.after)
     if kernel[0] > 1 and kernel[1:] == stride[1:] == (1, 1):
         # Over time alone: height and width are one axis.
-        convolve = _convolve_2d(weight.flatten(3), bias, (stride[0], 1), (pads[0], 0))
+        convolve = _convolve_2d(runner, weight.flatten(3), bias, (stride[0], 1), (pads[0], 0))
 
         def along_time(x: Tensor) -> Tensor:
             x = F.pad(x, extra) if any(extra) else x
@@ -96,7 +101,7 @@ def _convolve(node: Convolution, runner: TorchRunner) -> Step:
 
         return along_time
     if kernel[0] == 1:
-        convolve = _convolve_2d(weight[:, :, 0], bias, stride[1:], pads[1:])
+        convolve = _convolve_2d(runner, weight[:, :, 0], bias, stride[1:], pads[1:])
 
         def in_space(x: Tensor) -> Tensor:
             x = x[:, :, :: stride[0]]
@@ -109,7 +114,7 @@ def _convolve(node: Convolution, runner: TorchRunner) -> Step:
         x = F.pad(x, extra) if any(extra) else x
         return F.relu_(F.conv3d(x, weight, bias, stride, pads))
 
-    return in_both if runner.device != "cpu" else _convolve_3d(in_both, weight, bias, node)
+    return _convolve_3d(runner, in_both, weight, bias, node)
 
 
 def _symmetric(before: Triple, after: Triple) -> tuple[Triple, list[int]]:
@@ -122,10 +127,11 @@ def _symmetric(before: Triple, after: Triple) -> tuple[Triple, list[int]]:
 
 
 def _convolve_2d(
-    weight: Tensor, bias: Tensor, stride: tuple[int, int], pads: tuple[int, int]
-) -> Step:
+    runner: TorchRunner, weight: Tensor, bias: Tensor, stride: tuple[int, int],
+    pads: tuple[int, int],
+) -> Step:  # fmt: skip
     weight = weight.contiguous(memory_format=torch.channels_last)
-    fused = _fused_convolution(weight)
+    fused = _fused_convolution(runner)
     if fused is None:
         return lambda x: F.relu_(F.conv2d(x, weight, bias, stride, pads))
 
@@ -136,8 +142,10 @@ def _convolve_2d(
     return convolve
 
 
-def _convolve_3d(plain: Step, weight: Tensor, bias: Tensor, node: Convolution) -> Step:
-    fused = _fused_convolution(weight)
+def _convolve_3d(
+    runner: TorchRunner, plain: Step, weight: Tensor, bias: Tensor, node: Convolution
+) -> Step:
+    fused = _fused_convolution(runner)
     if fused is None:
         return plain
     weight = weight.contiguous(memory_format=torch.channels_last_3d)
@@ -153,10 +161,9 @@ def _convolve_3d(plain: Step, weight: Tensor, bias: Tensor, node: Convolution) -
     return convolve
 
 
-def _fused_convolution(weight: Tensor) -> Any:
+def _fused_convolution(runner: TorchRunner) -> Any:
     """Return oneDNN's convolution with a ReLU behind it, which `torch.compile` uses; or None."""
-    usable = weight.device.type == "cpu" and weight.dtype == torch.float32
-    if not usable or torch.compiler.is_compiling() or not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
+    if runner.is_plain or not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
         return None
     return getattr(torch.ops.mkldnn, "_convolution_pointwise", None)
 
@@ -176,7 +183,7 @@ def _pool(node: MaxPooling, runner: TorchRunner) -> Step:
     def pool_in_one(x: Tensor) -> Tensor:
         return F.max_pool3d(F.pad(x, extra) if any(extra) else x, kernel, stride, pads)
 
-    return pool if runner.device == "cpu" else pool_in_one
+    return pool_in_one if runner.is_plain else pool
 
 
 def _pool_axis(x: Tensor, axis: int, kernel: int, stride: int, pad: int) -> Tensor:
