@@ -32,7 +32,7 @@ from benchmarks.pairs import time_in_turn
 from benchmarks.speed_page import PAGE, format_roofline, write_part
 from s3d.clip import ClipSpec
 from s3d.infer.engines.choose import choose_engine, package_version
-from s3d.infer.engines.openvino_runner import build_openvino_model
+from s3d.infer.engines.openvino_model import build_openvino_model
 from s3d.models.cost import count_cost
 from s3d.models.graph import (
     Classification,

@@ -22,6 +22,9 @@ _HOMES = {
     "Style": "s3d.models.style",
     "Prediction": "s3d.infer.recognizer",
     "Recognizer": "s3d.infer.recognizer",
+    "Segment": "s3d.infer.segments",
+    "SegmentRule": "s3d.infer.segments",
+    "Timeline": "s3d.infer.timeline",
     "TrainConfig": "s3d.train.config",
     "TwoStreams": "s3d.infer.streams",
     "VideoFeatures": "s3d.infer.features",
@@ -38,7 +41,9 @@ if TYPE_CHECKING:
     from s3d.errors import InputError
     from s3d.infer.features import VideoFeatures
     from s3d.infer.recognizer import Prediction, Recognizer, load
+    from s3d.infer.segments import Segment, SegmentRule
     from s3d.infer.streams import TwoStreams
+    from s3d.infer.timeline import Timeline
     from s3d.models.cost import count_cost
     from s3d.models.family import NETWORKS
     from s3d.models.model_file import save_model
@@ -53,7 +58,10 @@ __all__ = [
     "Network",
     "Prediction",
     "Recognizer",
+    "Segment",
+    "SegmentRule",
     "Style",
+    "Timeline",
     "TrainConfig",
     "TwoStreams",
     "VideoFeatures",

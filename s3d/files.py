@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from s3d.errors import InputError
@@ -41,12 +42,46 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
         with contextlib.suppress(OSError):
             beside.unlink(missing_ok=True)
         if isinstance(error, OSError):
-            reason = error.strerror or str(error)
-            raise InputError(
-                f"{show_path(path)}: cannot be written ({reason}). "
-                "Free some room or choose another place."
-            ) from None
+            raise _cannot_write(path, error) from None
         raise
+
+
+def write_together(paths: Sequence[Path], write: Callable[[Path], None]) -> None:
+    """Let `write` fill a folder beside with files of these names, then rename them into place.
+
+    Where there are several, the last stands for all: it is taken away before the others change and
+    comes after them, so that there is never one that does not fit them.
+
+    Args:
+        paths: Where the files are to be, in one folder.
+        write: Fills the folder it is given.
+
+    Raises:
+        InputError: As `write_atomically`.
+    """
+    last = paths[-1]
+    folder = last.with_name(f".{last.name}.{os.getpid()}.part")
+    try:
+        folder.mkdir()
+        write(folder)
+        for path in paths:
+            with (folder / path.name).open("rb+") as file:
+                os.fsync(file.fileno())
+        if len(paths) > 1:
+            last.unlink(missing_ok=True)
+        for path in paths:
+            (folder / path.name).replace(path)
+    except OSError as error:
+        raise _cannot_write(last, error) from None
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _cannot_write(path: Path, error: OSError) -> InputError:
+    reason = error.strerror or str(error)
+    return InputError(
+        f"{show_path(path)}: cannot be written ({reason}). Free some room or choose another place."
+    )
 
 
 def write_bytes(path: Path, content: bytes | memoryview) -> None:

@@ -22,7 +22,7 @@ FLOORS = (
     {"evaluate"},
     {"infer"},
     {"models", "data"},
-    {"web"},
+    {"web", "page"},
     {"files"},
     {"clip"},
     {"errors"},

@@ -139,8 +139,8 @@ def test_what_is_not_installed_is_named(
     monkeypatch.setattr(engine_module, "find_spec", lambda name: None)
     out = run(capsys, "benchmark", tiny_model, *TINY)
     rows = rows_of(out)
-    assert rows["openvino"].split(None, 1)[1] == "not installed: pip install openvino"
-    assert rows["onnxruntime"].split(None, 1)[1] == "not installed: pip install onnxruntime onnx"
+    assert rows["openvino"].split(None, 1)[1] == "not here: install openvino"
+    assert rows["onnxruntime"].split(None, 1)[1] == "not here: install onnxruntime onnx"
     assert "half" not in rows
     out = json.loads(run(capsys, "benchmark", tiny_model, *TINY, "--json"))
     assert out["not_installed"]["openvino"] == ["openvino"]

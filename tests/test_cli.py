@@ -23,8 +23,8 @@ from s3d.models.family import NETWORKS
 from tests.tiny import run_s3d, tiny_words
 
 VERBS = (
-    "train", "evaluate", "predict", "features", "check", "flow", "shard", "convert", "sample",
-    "list", "cost", "benchmark",
+    "train", "evaluate", "predict", "watch", "calibrate", "features", "check", "flow", "shard",
+    "convert", "quantize", "export", "sample", "list", "cost", "benchmark",
 )  # fmt: skip
 Output = pytest.CaptureFixture[str]
 

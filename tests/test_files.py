@@ -10,7 +10,15 @@ from pathlib import Path
 import pytest
 
 from s3d.errors import InputError
-from s3d.files import make_folder, show_path, write_atomically, write_bytes, write_json, write_text
+from s3d.files import (
+    make_folder,
+    show_path,
+    write_atomically,
+    write_bytes,
+    write_json,
+    write_text,
+    write_together,
+)
 
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:
@@ -114,3 +122,61 @@ def test_a_path_is_shown_on_one_line() -> None:
 def test_a_name_no_file_can_have_is_refused(name: str) -> None:
     with pytest.raises(InputError, match="no file can be there"):
         write_text(Path(name), "x")
+
+
+# Files that belong together
+
+
+def test_files_that_belong_together_come_together(tmp_path: Path) -> None:
+    paths = [tmp_path / "m.bin", tmp_path / "m.xml"]
+    for text in ("one", "two"):
+
+        def write(folder: Path, text: str = text) -> None:
+            for path in paths:
+                (folder / path.name).write_text(text)
+
+        write_together(paths, write)
+        assert [path.read_text() for path in paths] == [text, text]
+    assert sorted(tmp_path.iterdir()) == paths
+
+
+def test_of_files_that_fail_none_is_changed(tmp_path: Path) -> None:
+    paths = [tmp_path / "m.bin", tmp_path / "m.xml"]
+    for path in paths:
+        path.write_text("old")
+
+    def fail(folder: Path) -> None:
+        (folder / "m.bin").write_text("new")
+        raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"):
+        write_together(paths, fail)
+    assert [path.read_text() for path in paths] == ["old", "old"]
+    # One that was not written is an error of the system.
+    with pytest.raises(InputError, match=r"m\.xml: cannot be written"):
+        write_together(paths, lambda folder: None)
+    assert sorted(tmp_path.iterdir()) == paths
+
+
+def test_a_kill_between_the_two_leaves_none_that_stands_for_both(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = [tmp_path / "m.bin", tmp_path / "m.xml"]
+    for path in paths:
+        path.write_text("old")
+
+    def write(folder: Path) -> None:
+        for path in paths:
+            (folder / path.name).write_text("new")
+
+    rename = Path.replace
+
+    def replace_first_only(self: Path, target: Path) -> Path:
+        if target.suffix == ".xml":
+            raise KeyboardInterrupt
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "replace", replace_first_only)
+    with pytest.raises(KeyboardInterrupt):
+        write_together(paths, write)
+    assert list(tmp_path.iterdir()) == [tmp_path / "m.bin"]

@@ -19,6 +19,9 @@ FLOAT64 = Tolerance(1e-8, 1e-9)
 FLOAT32 = Tolerance(1e-4, 1e-5)
 """The same formula in single precision, summed in another order."""
 
+WINOGRAD = Tolerance(1e-3, 1e-4)
+"""Minimal filtering in single precision: points up to 2 and down to 1/2 cost a digit."""
+
 GRADIENT64 = Tolerance(1e-5, 1e-7)
 """Gradients through some fifty batch norms in double precision."""
 

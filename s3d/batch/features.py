@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from s3d.batch.feature_file import ENDING, is_there, write_features
-from s3d.batch.job import Item, Outcome, weights_sha256
+from s3d.batch.job import Item, Outcome
 from s3d.data.frame_source import open_source
 from s3d.data.video_info import VideoInfo
 from s3d.errors import InputError
@@ -22,6 +22,7 @@ from s3d.infer.features import (
 from s3d.infer.recognizer import Recognizer, load
 from s3d.infer.windows import plan_windows, with_true_length
 from s3d.models.device import choose_device
+from s3d.models.model_file import weights_sha256
 
 FORMATS = ("npz", "parquet")
 COLUMNS = {

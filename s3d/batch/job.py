@@ -6,16 +6,12 @@ work needs, such as a network, and is a function.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from s3d.errors import InputError
 from s3d.files import show_path
-
-if TYPE_CHECKING:
-    from s3d.models.network import Network
 
 Row = dict[str, Any]
 
@@ -90,14 +86,3 @@ def attempt(task: Task, item: Item) -> Outcome:
             item.path,
             error=f"{show_path(item.path)}: a fault of s3d ({what}). Report it with the video.",
         )
-
-
-def weights_sha256(network: Network) -> str:
-    """Return a hash of the weights: a file of the same name may hold others tomorrow."""
-    import torch
-
-    found = hashlib.sha256()
-    for name, tensor in sorted(network.state_dict().items()):
-        found.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
-        found.update(tensor.cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
-    return found.hexdigest()

@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from s3d.batch.job import Item, Outcome, weights_sha256
+from s3d.batch.job import Item, Outcome
 from s3d.errors import InputError
 from s3d.infer.recognizer import Recognizer, load
 from s3d.infer.streams import TwoStreams
 from s3d.infer.views import check_protocol
 from s3d.models.device import choose_device
+from s3d.models.model_file import weights_sha256
 
 COLUMNS = {
     "path": "string", "label": "string", "score": "float32", "top_labels": "list string",

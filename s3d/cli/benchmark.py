@@ -115,7 +115,7 @@ def _describe(
     import torch
 
     from s3d.infer.engines.choose import fastest_equal, package_version
-    from s3d.infer.engines.engine import EAGER, KINDS, missing_packages
+    from s3d.infer.engines.engine import EAGER, KINDS, lacks_compiler, missing_packages
 
     eager = next((f.latency_ms for f in figures if f.name == EAGER and f.error is None), None)
     rows = [
@@ -143,9 +143,10 @@ def _describe(
         "runs": runs,
         "engines": rows,
         "not_installed": {
-            kind: missing_packages(kind)
+            kind: missing_packages(kind) or ["a C compiler"]
             for kind in KINDS
-            if KINDS[kind].device in ("", device) and missing_packages(kind)
+            if KINDS[kind].device in ("", device)
+            and (missing_packages(kind) or lacks_compiler(kind))
         },
         "fastest": fastest_equal(figures),
     }
@@ -174,7 +175,7 @@ def _format(record: dict[str, Any]) -> str:
     ]
     lines += [_format_row(row, record["fastest"]) for row in record["engines"]]
     lines += [
-        f"  {name:<13} not installed: pip install {' '.join(packages)}"
+        f"  {name:<13} not here: install {' '.join(packages)}"
         for name, packages in record["not_installed"].items()
     ]
     return "\n".join([*lines, "", _format_choice(record)])

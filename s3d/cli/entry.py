@@ -10,17 +10,21 @@ from collections.abc import Sequence
 from s3d import __version__
 from s3d.cli import (
     benchmark,
+    calibrate,
     check,
     convert,
     cost,
     evaluate,
+    export,
     features,
     flow,
     list_networks,
     predict,
+    quantize,
     sample,
     shard,
     train,
+    watch,
 )
 from s3d.cli.parser import Parser, parse
 from s3d.cli.terminal import escape_what_cannot_be_encoded, first_complains, print_error
@@ -29,8 +33,8 @@ from s3d.errors import InputError
 INTERRUPTED = 130
 
 VERBS = (
-    train, evaluate, predict, features, check, flow, shard, convert, sample, list_networks, cost,
-    benchmark,
+    train, evaluate, predict, watch, calibrate, features, check, flow, shard, convert, quantize,
+    export, sample, list_networks, cost, benchmark,
 )  # fmt: skip
 """In the order of the help."""
 
@@ -39,12 +43,17 @@ EXAMPLES = """examples:
   s3d train clips/train --out run                   train on a folder DIR/<class>/*.*
   s3d evaluate clips/test --model run/model.safetensors
   s3d predict video.mp4 --model run/model.safetensors
+  s3d calibrate run/model.safetensors clips/test    from which score a label is believed
+  s3d predict day.mp4 --timeline --out when         what happens when, in a video of hours
   s3d predict video.mp4                             with published weights, downloaded once
+  s3d watch 0 --model run/model.safetensors         tell what a camera sees, as it happens
   s3d features videos --at mixed5c --out features   numbers for other models, with their times
   s3d check ucf101:/data/UCF-101                    find broken, doubled and missing videos
   s3d flow videos --out flow                        optical flow, for two streams
   s3d shard ucf101:/data/UCF-101 --out shards       pack into tars; train on shards:shards
   s3d convert S3D_kinetics400.pt --out model.safetensors
+  s3d quantize run/model.safetensors clips/train --out int8.safetensors
+  s3d export run/model.safetensors --to onnx        a file that needs no s3d
   s3d cost s3d_g --frames 64 --size 224             parameters and multiply-adds
   s3d benchmark model.safetensors                   which engine is the fastest here
 """

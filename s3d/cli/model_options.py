@@ -37,7 +37,7 @@ def add_model_options(
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     parser.add_argument(
         "--engine", default="auto", metavar="NAME",
-        help="what runs the network: openvino, onnxruntime, torch, eager, half (on a GPU), or "
+        help="what runs the network: native, openvino, onnxruntime, torch, eager, half (GPU), or "
         "auto: the fastest here, measured once (`s3d benchmark`) [auto]",
     )  # fmt: skip
 

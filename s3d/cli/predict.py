@@ -19,6 +19,11 @@ from s3d.cli.model_options import (
 )
 from s3d.cli.parser import Verbs, add_verb
 from s3d.cli.predict_many import predict_many
+from s3d.cli.predict_timeline import (
+    add_timeline_options,
+    predict_timelines,
+    refuse_timeline_options,
+)
 from s3d.cli.terminal import print_error
 from s3d.errors import InputError
 from s3d.files import show_path
@@ -46,6 +51,7 @@ def add(verbs: Verbs) -> None:
     parser.add_argument("--json", action="store_true", help="print a line of JSON a video")
     parser.add_argument("--all-scores", action="store_true", help="with --out: of every class")
     add_batch_options(parser, out="labels and scores")
+    add_timeline_options(parser)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -56,6 +62,9 @@ def run(options: argparse.Namespace) -> int:
     from s3d.infer.views import check_protocol
 
     check_protocol(options.protocol)
+    if options.timeline:
+        return predict_timelines(options)
+    refuse_timeline_options(options)
     if options.top < 1:
         raise InputError(f"--top is {options.top}; at least 1 is needed.")
     if check_batch_options(options):

@@ -27,12 +27,12 @@ FALLBACK_RATE_FPS = 25.0
 
 # Named, so that a "video" that is a play list (hls, dash, concat) cannot make us open other files
 # or addresses, and text is not shown as a film (libav's tty). Sound is named for its clear refusal.
-_CONTAINERS = (
+CONTAINERS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,m4v,mpeg,mpegts,mpegvideo,h264,hevc,av1,obu,ivf,flv,"
     "live_flv,asf,ogg,gif,apng,nut,mjpeg,mxf,dv,rm,wtv,yuv4mpegpipe,vc1,h263,h261,cavsvideo,dirac,"
     "wav,mp3,aac,flac,aiff,ac3,amr,w64,au"
 )
-_OPEN_OPTIONS = {"format_whitelist": _CONTAINERS, "protocol_whitelist": "file,subfile"}
+_OPEN_OPTIONS = {"format_whitelist": CONTAINERS, "protocol_whitelist": "file,subfile"}
 
 
 class NoVideoError(InputError):
@@ -54,7 +54,7 @@ def open_stream(path: AnyPath) -> Iterator[tuple[InputContainer, VideoStream]]:
     target = member.open() if member else f"file:{check_file(path)}"
     try:
         with av.open(target, "r", metadata_errors="ignore", options=_OPEN_OPTIONS) as container:
-            stream = _choose_stream(container, path)
+            stream = choose_stream(container, path)
             stream.thread_type = "NONE"
             stream.codec_context.thread_count = 1
             yield container, stream
@@ -62,7 +62,17 @@ def open_stream(path: AnyPath) -> Iterator[tuple[InputContainer, VideoStream]]:
         raise unreadable(path, error) from None
 
 
-def _choose_stream(container: InputContainer, path: AnyPath) -> VideoStream:
+def choose_stream(container: InputContainer, path: AnyPath) -> VideoStream:
+    """Return the stream of an open container that is the video.
+
+    Args:
+        container: What was opened.
+        path: What errors call it.
+
+    Raises:
+        NoVideoError: It holds no moving pictures.
+        InputError: Its codec is unknown, or it is over 16384 px a side.
+    """
     shown = show_path(path)
     covers = Disposition.attached_pic | Disposition.timed_thumbnails
     moving = [s for s in container.streams.video if not s.disposition & covers]

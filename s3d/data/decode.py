@@ -36,11 +36,11 @@ from s3d.data.paths import AnyPath
 from s3d.data.seek import (
     AstrayError,
     PacketFacts,
+    SpareStamps,
     describe_packet,
     find_seek_points,
     frames_by_seeking,
     plan_seeks,
-    spare_stamps,
 )
 from s3d.data.video_info import RGB_CHANNELS, Frames, Indices, Reading, Times, VideoInfo
 from s3d.errors import InputError
@@ -73,7 +73,7 @@ def probe_video(path: AnyPath) -> VideoInfo:
         first, packets = _survey(container, stream)
         if first is None:
             raise no_frame(path)
-        convert = _make_converter(container, stream, None, path)
+        convert = make_converter(container, stream, None, path)
         height, width = convert.start(first)
         rate, base = sane_rate(stream), stream.time_base or Fraction(1, 1000)
         shown = [packet for packet in packets if not packet.is_hidden]
@@ -158,14 +158,14 @@ def iterate_frames(path: AnyPath, size_px: tuple[int, int] | None = None) -> Ite
         yield from folder.iterate(size_px)
         return
     with open_stream(path) as (container, stream):
-        convert = _make_converter(container, stream, size_px, path)
+        convert = make_converter(container, stream, size_px, path)
         for frame in decode_stream(container, stream):
             yield convert(frame)
         if not convert.is_started:
             raise no_frame(path)
 
 
-class _Converter:
+class Converter:
     """Turn decoded frames into upright RGB of one size, fixed by the first frame."""
 
     channels = RGB_CHANNELS
@@ -204,13 +204,14 @@ class _Converter:
         return np.ascontiguousarray(np.rot90(picture, turns)) if turns else picture
 
 
-def _make_converter(
+def make_converter(
     container: InputContainer,
     stream: VideoStream,
     size_px: tuple[int, int] | None,
     path: AnyPath,
-) -> _Converter | FlowConverter:
-    return FlowConverter(size_px) if is_flow(container) else _Converter(stream, size_px, path)
+) -> Converter | FlowConverter:
+    """Return what turns the decoded frames of a file into frames of one size."""
+    return FlowConverter(size_px) if is_flow(container) else Converter(stream, size_px, path)
 
 
 def _gather(
@@ -222,7 +223,7 @@ def _gather(
     out: Frames | None = None
     count = 0
     with open_stream(path) as (container, stream):
-        convert = _make_converter(container, stream, size_px, path)
+        convert = make_converter(container, stream, size_px, path)
         for frame in decode_stream(container, stream):
             if out is None:
                 out = np.zeros((len(wanted), *convert.start(frame), convert.channels), np.uint8)
@@ -250,10 +251,10 @@ def _seek_out(
     slots, displayed = _slots_of(wanted), (info.height_px, info.width_px)
     out = np.empty((len(wanted), *(size_px or displayed), info.channels), np.uint8)
     stamps = info.seek.stamps(info.times_seconds)
-    passed, stored = spare_stamps(info.seek, stamps, rising), (0, 0)
+    passed, stored = SpareStamps(info.seek, stamps, rising), (0, 0)
     try:
         with open_stream(info.path) as (container, stream):
-            convert = _make_converter(container, stream, size_px, info.path)
+            convert = make_converter(container, stream, size_px, info.path)
             for index, frame in frames_by_seeking(container, stream, stamps, passed, seeks, rising):
                 if stored != (frame.height, frame.width):
                     stored = frame.height, frame.width

@@ -17,8 +17,9 @@ from s3d.data.flow.compute import FlowRecipe, compute_flow, to_grey
 from s3d.data.flow.file import resize_levels
 from s3d.data.flow.levels import Levels, quantise_flow
 from s3d.data.paths import AnyPath, show_path
+from s3d.data.pick import Picked, Wish, pick_frames
 from s3d.data.transform import resize_short_side
-from s3d.data.video_info import FLOW_CHANNELS, Frames, VideoInfo, shorten
+from s3d.data.video_info import FLOW_CHANNELS, EndsEarlyError, Frames, VideoInfo, shorten
 from s3d.errors import InputError
 
 PAIRS_AT_ONCE = 8
@@ -38,6 +39,12 @@ class FrameSource(Protocol):
 
     def iterate(self, size_px: tuple[int, int]) -> Iterator[Frames]:
         """Yield every one (H, W, C) uint8 in order, one in memory at a time."""
+
+    def pick(self, wish: Wish) -> Iterator[Picked]:
+        """Yield those that are wanted, few in memory at a time, as `s3d.data.pick` does.
+
+        Whichever is the first, the others are the same to the last bit.
+        """
 
 
 def open_source(path: AnyPath, spec: ClipSpec, device: str = "cpu") -> FrameSource:
@@ -87,6 +94,9 @@ class _FileSource:
     def iterate(self, size_px: tuple[int, int]) -> Iterator[Frames]:
         return iterate_frames(self.info.path, size_px)
 
+    def pick(self, wish: Wish) -> Iterator[Picked]:
+        return pick_frames(self.info, wish)
+
 
 class _FlowSource:
     """Compute the flow of the frames that are asked for, each to the frame that follows it."""
@@ -120,11 +130,46 @@ class _FlowSource:
         if len(held) > 1:
             yield from self._compute(np.stack(held), size_px)
 
+    def pick(self, wish: Wish) -> Iterator[Picked]:
+        try:
+            yield from self._pick(wish)
+        except EndsEarlyError as end:
+            raise EndsEarlyError(max(0, end.decoded - 1)) from None
+
+    def _pick(self, wish: Wish) -> Iterator[Picked]:
+        # Groups are those of the whole wish, since what TV-L1 finds of a pair depends, in its last
+        # digits, on those that it is computed with.
+        indices, left = wish.indices, int(np.searchsorted(wish.indices, wish.first))
+        groups = [group for group in _groups(indices, PAIRS_AT_ONCE) if group.stop > left]
+        if not groups:
+            return
+        first, needed = int(indices[groups[0].start]), np.union1d(indices, indices + 1)
+        pictures = pick_frames(
+            self.video, replace(wish, indices=needed, first=first, size_px=self.computed_px)
+        )
+        held: list[Picked] = []
+        for group in groups:
+            held = [picked for picked in held if picked.place >= indices[group.start]]
+            while not held or held[-1].place <= indices[group.stop - 1]:
+                picked = next(pictures)
+                held.append(picked._replace(frame=to_grey(picked.frame[None])[0]))
+            found = self._compute(np.stack([picked.frame for picked in held]), wish.size_px)
+            for place, levels in enumerate(found):
+                if group.start + place >= left:
+                    yield held[place]._replace(frame=levels)
+
     def _compute(self, grey: Levels, size_px: tuple[int, int]) -> Levels:
         recipe = self.recipe
         flow = quantise_flow(compute_flow(grey, recipe.method, self.device, recipe.settings))
         reformatter = VideoReformatter()
         return np.stack([resize_levels(levels, size_px, reformatter) for levels in flow])
+
+
+def _groups(rising: npt.NDArray[np.int64], most: int) -> Iterator[slice]:
+    """Yield the places of runs of numbers, cut where a multiple of `most` begins."""
+    cuts = (np.diff(rising) != 1) | (np.diff(rising // most) != 0)
+    edges = [0, *(np.flatnonzero(cuts) + 1).tolist(), len(rising)]
+    yield from (slice(start, stop) for start, stop in pairwise(edges) if stop > start)
 
 
 def _runs(rising: npt.NDArray[np.int64]) -> Iterator[slice]:

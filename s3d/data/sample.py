@@ -33,7 +33,7 @@ def clip_indices(info: VideoInfo, spec: ClipSpec, start_seconds: float) -> Indic
     Returns:
         (spec.frames,) indices in display order; they fall only where the video starts again.
     """
-    return _indices_at(info, start_seconds + np.arange(spec.frames) / spec.rate_fps)
+    return indices_at(info, start_seconds + np.arange(spec.frames) / spec.rate_fps)
 
 
 def latest_start(info: VideoInfo, spec: ClipSpec) -> float:
@@ -73,10 +73,11 @@ def all_indices(info: VideoInfo, spec: ClipSpec) -> Indices:
     Source: paper section 5, evaluation on all frames.
     """
     whole = int(info.duration_seconds * spec.rate_fps + 1e-3)
-    return _indices_at(info, np.arange(max(whole, spec.frames)) / spec.rate_fps)
+    return indices_at(info, np.arange(max(whole, spec.frames)) / spec.rate_fps)
 
 
-def _indices_at(info: VideoInfo, seconds: Times) -> Indices:
+def indices_at(info: VideoInfo, seconds: Times) -> Indices:
+    """Return the frames nearest to some times, taken modulo the duration."""
     times = info.times_seconds
     # The tie is added before the modulo, so that 2.9999999 of a 3 s video is its frame 0 again.
     local = np.mod(seconds + TIE_SECONDS, info.duration_seconds) - TIE_SECONDS

@@ -116,26 +116,33 @@ def plan_seeks(points: SeekPoints, wanted: npt.NDArray[np.int64]) -> dict[int, i
     return dict(zip(wanted[worth].tolist(), keys[worth].tolist(), strict=True))
 
 
-def spare_stamps(
-    points: SeekPoints, stamps: npt.NDArray[np.int64], wanted: npt.NDArray[np.int64]
-) -> frozenset[int]:
-    """Return the stamps of pictures that are not wanted, and that no other picture needs.
+class SpareStamps:
+    """Tell by their stamps the pictures that are not wanted, and that no other picture needs."""
 
-    Args:
-        points: Says which they are.
-        stamps: (frames,) in display order; fewer than `points` knows where a file is cut short.
-        wanted: Frames, rising.
-    """
-    is_spare = points.is_spare[: len(stamps)].copy()
-    is_spare[wanted] = False
-    return frozenset(stamps[is_spare].tolist())
+    def __init__(
+        self, points: SeekPoints, stamps: npt.NDArray[np.int64], wanted: npt.NDArray[np.int64]
+    ) -> None:
+        """Set up.
+
+        Args:
+            points: Says which pictures no other needs.
+            stamps: (frames,) in display order; fewer than `points` knows where a file is cut short.
+            wanted: Frames, rising.
+        """
+        is_spare = points.is_spare[: len(stamps)].copy()
+        is_spare[wanted] = False
+        self.stamps = stamps[is_spare]  # An array: those of hours would be megabytes in a set.
+
+    def __contains__(self, stamp: int) -> bool:
+        place = int(np.searchsorted(self.stamps, stamp))
+        return place < len(self.stamps) and int(self.stamps[place]) == stamp
 
 
 def frames_by_seeking(
     container: InputContainer,
     stream: VideoStream,
     stamps: npt.NDArray[np.int64],
-    passed: frozenset[int],
+    passed: SpareStamps,
     seeks: dict[int, int],
     wanted: npt.NDArray[np.int64],
 ) -> Iterator[tuple[int, VideoFrame]]:
@@ -145,7 +152,7 @@ def frames_by_seeking(
         container: Just opened.
         stream: Its video.
         stamps: (frames,) in display order.
-        passed: Those of pictures that need not be decoded: from `spare_stamps`.
+        passed: Those of pictures that need not be decoded.
         seeks: From `plan_seeks`.
         wanted: Frames, rising.
 
@@ -155,7 +162,7 @@ def frames_by_seeking(
     # A damaged packet must not pass for a frame: what hides the damage depends on frames before.
     stream.codec_context.options = {"err_detect": "explode"}
     frames = _frames_from(container, stream, None, passed)
-    for index in wanted.tolist():
+    for index in map(int, wanted):
         if index in seeks:
             _seek(container, stream, stamps, seeks[index])
             frames = _frames_from(container, stream, int(stamps[seeks[index]]), passed)
@@ -183,7 +190,7 @@ def _seek(
 
 
 def _frames_from(
-    container: InputContainer, stream: VideoStream, stamp: int | None, passed: frozenset[int]
+    container: InputContainer, stream: VideoStream, stamp: int | None, passed: SpareStamps
 ) -> Iterator[VideoFrame]:
     """Yield frames from the packet of a stamp on; from here on if it is None.
 

@@ -69,6 +69,14 @@ class VideoInfo:
     seek: SeekPoints | None = field(default=None, repr=False)
 
 
+class EndsEarlyError(Exception):
+    """Say that a file gave fewer frames than it promised."""
+
+    def __init__(self, decoded: int) -> None:
+        super().__init__(f"{decoded} frames decode")
+        self.decoded = decoded
+
+
 def shorten(info: VideoInfo, frames: int) -> VideoInfo:
     """Return the description of a video's first frames, at least one of them."""
     if frames == info.frames:

@@ -141,7 +141,7 @@ def evaluate(
     """
     if isinstance(recognizer, Recognizer):
         recognizer.check_has_classes()
-    numbers = _number_labels(recognizer.labels, videos)
+    numbers = number_labels(recognizer.labels, videos)
     begin = time.perf_counter()
     paths = [video.path for video in videos.videos]
 
@@ -231,7 +231,16 @@ def _mean_macs(recognizer: Recognizer, lengths: Sequence[Sequence[int]]) -> floa
     return float(np.interp(views, known, macs).sum()) / len(lengths)
 
 
-def _number_labels(labels: Sequence[str], videos: VideoList) -> list[int]:
+def number_labels(labels: Sequence[str], videos: VideoList) -> list[int]:
+    """Return the class number of each video.
+
+    Args:
+        labels: The classes of a model.
+        videos: Whose labels are among them.
+
+    Raises:
+        InputError: A label is unknown to the model.
+    """
     numbers = {label: number for number, label in enumerate(labels)}
     unknown = [label for label in videos.labels if label not in numbers]
     if unknown:

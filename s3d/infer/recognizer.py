@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,11 +19,21 @@ from s3d.errors import InputError
 from s3d.infer.contract import check_contract
 from s3d.infer.engines.choose import AUTO, Tell, choose_engine
 from s3d.infer.engines.engine import Engine, check_engine
+from s3d.infer.engines.int8 import INT8, check_int8, choose_int8
 from s3d.infer.features import FeatureRecipe, VideoFeatures, compute_features, window_spec
+from s3d.infer.reuse.whole import can_go_in_pieces, score_whole
 from s3d.infer.views import Views, check_protocol, read_views
 from s3d.models.model_file import ModelFile
 from s3d.models.network import Network
 from s3d.models.open import open_model
+from s3d.models.quantise import Ranges
+
+if TYPE_CHECKING:
+    from s3d.infer.export.export import Exported
+
+if TYPE_CHECKING:
+    from s3d.infer.segments import SegmentRule
+    from s3d.infer.timeline import Timeline
 
 Scores = npt.NDArray[np.float32]
 
@@ -74,6 +84,7 @@ class Recognizer:
         labels: Class names, in the order of the logits; none where these are an embedding.
         spec: The clip the network takes.
         metrics: What was measured of it, each with its protocol.
+        ranges: By which it can run in 8 bits, where `s3d quantize` found them.
     """
 
     def __init__(self, model: ModelFile) -> None:
@@ -82,6 +93,7 @@ class Recognizer:
         self.spec: ClipSpec = model.spec
         self.metrics: tuple[dict[str, Any], ...] = model.metrics
         self.source, self.licence = model.source, model.licence
+        self.ranges: Ranges | None = model.ranges
         self._wanted: str | None = None
         self._engine: Engine | None = None
         self._tell: Tell | None = None
@@ -96,15 +108,18 @@ class Recognizer:
         """Say by which engine frames are scored, and return self.
 
         Args:
-            engine: One of `s3d.infer.engines.engine.ENGINES`; "auto" or None is what S3D_ENGINE
-                names, or the fastest here, which is measured when it is first needed and then
-                remembered on this machine.
+            engine: One of `s3d.infer.engines.engine.ENGINES`, or "int8" for a model that has
+                ranges; "auto" or None is what S3D_ENGINE names, or int8 where it can run, or the
+                fastest here, which is measured when it is first needed and then remembered on
+                this machine.
             tell: Is told in a line when it is measured.
 
         Raises:
             InputError: There is no such engine, or it cannot run here.
         """
-        if engine not in (None, AUTO):
+        if engine == INT8:
+            check_int8(self.ranges, self._device)
+        elif engine not in (None, AUTO):
             check_engine(engine, self._device)
         self._wanted, self._tell, self._engine = engine, tell, None
         return self
@@ -113,7 +128,10 @@ class Recognizer:
     def engine(self) -> Engine:
         """Return what frames are scored by."""
         if self._engine is None:
-            self._engine = choose_engine(self.network, self.spec, self._wanted, self._tell)
+            asked = self._wanted, self._tell
+            self._engine = choose_int8(self.network, self.spec, self.ranges, *asked)
+        if self._engine is None:
+            self._engine = choose_engine(self.network, self.spec, *asked)
         return self._engine
 
     def predict(self, video: AnyPath, protocol: str = "cover", reverse: bool = False) -> Prediction:
@@ -200,6 +218,37 @@ class Recognizer:
         recipe = FeatureRecipe(spec, at, stride_seconds, pool)
         return compute_features(self.engine, video, recipe)
 
+    def timeline(
+        self,
+        video: AnyPath,
+        stride_seconds: float | None = None,
+        *,
+        frames: int | None = None,
+        rate_fps: float | None = None,
+        rule: SegmentRule | None = None,
+        record: AnyPath | None = None,
+    ) -> Timeline:
+        """Say what happens in a video of any length, and when, in flat memory.
+
+        Args:
+            video: A local file.
+            stride_seconds: From one window to the next; None is a quarter of a window.
+            frames: Of a window; None is the clip's.
+            rate_fps: Of its frames; None is the clip's.
+            rule: When a segment begins and ends; None takes the threshold that `s3d calibrate`
+                found, or 0.5.
+            record: A file that takes scores as they come: the same call goes on from it after a
+                kill. None keeps them in a temporary file.
+
+        Raises:
+            InputError: The video cannot be read, or an option cannot be used.
+        """
+        from s3d.infer.scan import Scan, ScanRecipe
+        from s3d.infer.timeline import compute_timeline
+
+        scan = Scan(self, ScanRecipe(stride_seconds, frames, rate_fps))
+        return compute_timeline(scan, video, rule, record=record)
+
     def score_clips(self, clips: Tensor, check: bool = True) -> Scores:
         """Score clips that you made yourself.
 
@@ -252,6 +301,39 @@ class Recognizer:
         scores: Scores = (logits.softmax(1) if self.labels else logits).numpy()
         return scores
 
+    def export(
+        self,
+        path: str | Path,
+        to: str | None = None,
+        *,
+        frames: int | None = None,
+        size_px: int | None = None,
+    ) -> Exported:
+        """Write the model as a file of another runtime: it takes uint8 frames, and needs no s3d.
+
+        Args:
+            path: The file, with the suffix of its format: .onnx, .xml or .pt2.
+            to: "onnx", "openvino" or "torch"; None is what the suffix says.
+            frames: Of a clip; None is the model's.
+            size_px: Height and width of a clip; None is the model's.
+
+        Returns:
+            What was written, and by how much what it gives differs from the network.
+
+        Raises:
+            InputError: As `s3d.infer.export.export.export_model`.
+        """
+        from s3d.infer.export.export import export_model
+
+        return export_model(self.to_file(), path, to, frames=frames, size_px=size_px)
+
+    def to_file(self) -> ModelFile:
+        """Return what `save_model` writes."""
+        return ModelFile(
+            self.network, self.labels, self.spec, self.metrics, self.source, self.licence,
+            self.ranges,
+        )  # fmt: skip
+
     def check_has_classes(self) -> None:
         """Check that the model names classes.
 
@@ -271,6 +353,9 @@ class Recognizer:
 
     def score(self, views: Views) -> Scores:
         """Return the scores (K,) of a video's views."""
+        if views.average_logits and len(views.lengths) > 1 and can_go_in_pieces(self.network):
+            pieces = (piece[0] for piece in views.pieces)
+            return score_whole(self.engine, pieces, sum(views.lengths)).softmax(0).numpy()
         logits, weights = [], []
         for piece in views.pieces:
             for part in _parts(piece):

@@ -10,12 +10,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-import numpy.typing as npt
+import torch
+from torch import Tensor
 
 from s3d.data.decode import Frames
 from s3d.errors import InputError
 from s3d.infer.recognizer import Recognizer, Scores
+from s3d.infer.reuse.stages import plan_sharing
+from s3d.infer.reuse.steps import join_steps
+from s3d.infer.reuse.windows import PlainWindows, SharedWindows, Windows
+from s3d.models.reach import TimeMap
+
+TOLERANCE = 1e-5
+"""Of the norm of the logits: windows that share and differ by more do not share any longer."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,20 +43,43 @@ class ScoredWindow:
 class WindowScorer:
     """Score windows of a stream of frames, one every `stride_frames`.
 
+    What overlapping windows share is computed once, where that saves work and where the answers are
+    those of each window by itself: the first window that shares is computed both ways.
+
     Attributes:
         window_frames: Frames of a window.
         stride_frames: From the start of one to that of the next.
         looks_at_every: Only frames whose number is a multiple of it matter, counted from the start
             of a window.
+        shares_until: The last block that windows share; None where they share none.
     """
 
     def __init__(self, recognizer: Recognizer, stride_frames: int, *, reuse: bool = True) -> None:
+        """Plan the work.
+
+        Args:
+            recognizer: The model; its clip is a window.
+            stride_frames: At least 1.
+            reuse: Whether windows may share.
+
+        Raises:
+            InputError: There is no such stride.
+        """
         if stride_frames < 1:
             raise InputError(f"stride is {stride_frames} frames; at least 1 is needed.")
-        self.recognizer = recognizer
-        self.window_frames = recognizer.spec.frames
-        self.stride_frames = stride_frames
-        self.looks_at_every = 1
+        self.window_frames, self.stride_frames = recognizer.spec.frames, stride_frames
+        self.engine = recognizer.engine
+        times = TimeMap(recognizer.network, recognizer.spec.size_px)
+        self.looks_at_every = _frame_step(times, self.window_frames)
+        self._windows: Windows = PlainWindows(self.engine, self.window_frames, stride_frames)
+        self.shares_until: str | None = None
+        # A window that overlaps no other shares nothing.
+        if reuse and stride_frames < self.window_frames:
+            sharing = plan_sharing(times, self.window_frames, stride_frames)
+            if sharing.stages:
+                self._windows = SharedWindows(self.engine, times, sharing, stride_frames)
+                self.shares_until = sharing.until
+        self._is_proven = False
         self.reset()
 
     def reset(self, first_frame: int = 0) -> None:
@@ -57,12 +87,9 @@ class WindowScorer:
 
         Windows begin at multiples of `stride_frames`.
         """
-        self._first = first_frame
-        self._seen = first_frame
-        self._held: list[Frames] = []
-        self._tail: list[Frames] = []
-        self._last: int | None = None
-        self._next = -(-first_frame // self.stride_frames) * self.stride_frames
+        start = -(-first_frame // self.stride_frames) * self.stride_frames
+        self._windows.reset(first_frame, start)
+        self._first_window, self._end = start, first_frame
 
     def push(self, frames: Frames, newest_only: bool = False) -> list[ScoredWindow]:
         """Take the frames that follow, and return the windows that they complete.
@@ -71,38 +98,66 @@ class WindowScorer:
             frames: (n, H, W, C) uint8, at the clip's rate, cropped.
             newest_only: Score only the last of the windows that are complete.
         """
-        self._held += list(frames)
-        self._tail = (self._tail + list(frames))[-self.window_frames :]
-        self._seen += len(frames)
-        found: list[int] = []
-        while self._next + self.window_frames <= self._first + len(self._held):
-            found.append(self._next)
-            self._next += self.stride_frames
-        scored = [self._score(start) for start in (found[-1:] if newest_only else found)]
-        spare = max(0, min(self._next - self._first, len(self._held)))
-        del self._held[:spare]
-        self._first += spare
-        return scored
+        windows = self._windows
+        windows.add(frames)
+        room = windows.frames.stop - self.window_frames - windows.start
+        count = room // self.stride_frames + 1 if room >= 0 else 0
+        while newest_only and count > 1:
+            windows.skip()
+            count -= 1
+        found = self._score(count) if count else []
+        # The last window may end with any frame, and needs as many before it.
+        self._windows.frames.forget(
+            min(self._windows.start, windows.frames.stop - self.window_frames)
+        )
+        return found
 
     def finish(self) -> list[ScoredWindow]:
         """Return the window that ends with the last frame, where it was not due.
 
         A stream shorter than a window is continued from its beginning, as clips are.
         """
-        end = self._seen
-        if end == 0 or (self._last is not None and self._last + self.window_frames == end):
+        frames = self._windows.frames
+        if frames.stop in (frames.first, self._end):
             return []
-        held = self._tail[-self.window_frames :]
-        while len(held) < self.window_frames:
-            held = held + held[: self.window_frames - len(held)]
-        return [self._score_frames(max(0, end - self.window_frames), np.stack(held))]
+        first = max(frames.first, frames.stop - self.window_frames)
+        held = frames.take(first, frames.stop)
+        repeated = [held] * -(-self.window_frames // len(held))
+        window = join_steps(repeated)[: self.window_frames]
+        self._end = frames.stop
+        return [_scored(first, self.engine.logits(window[None])[0])]
 
-    def _score(self, start: int) -> ScoredWindow:
-        place = start - self._first
-        self._last = start
-        return self._score_frames(start, np.stack(self._held[place : place + self.window_frames]))
+    def _score(self, count: int) -> list[ScoredWindow]:
+        starts = [self._windows.start + i * self.stride_frames for i in range(count)]
+        logits = self._windows.score(count)
+        if isinstance(self._windows, SharedWindows) and not self._is_proven:
+            logits = self._prove(starts, logits)
+        self._end = starts[-1] + self.window_frames
+        return [_scored(start, row) for start, row in zip(starts, logits, strict=True)]
 
-    def _score_frames(self, start: int, window: Frames) -> ScoredWindow:
-        logits = self.recognizer.logits_of(window[None])[0]
-        powers: npt.NDArray[np.float32] = np.exp(logits - logits.max())
-        return ScoredWindow(start, logits, powers / powers.sum())
+    def _prove(self, starts: list[int], logits: Tensor) -> Tensor:
+        """Return logits that hold: the first of a window that shares is compared with its own."""
+        number = next((i for i, s in enumerate(starts) if s > self._first_window), None)
+        if number is None:
+            return logits
+        shared = self._windows
+        plain = PlainWindows(self.engine, self.window_frames, self.stride_frames)
+        plain.start, plain.frames = starts[0], shared.frames
+        begin, end = starts[number], starts[number] + self.window_frames
+        own = self.engine.logits(shared.frames.take(begin, end)[None])[0]
+        if float((logits[number] - own).norm()) <= TOLERANCE * float(own.norm()):
+            self._is_proven = True
+            return logits
+        self._windows, self.shares_until = plain, None
+        return plain.score(len(starts))
+
+
+def _frame_step(times: TimeMap, frames: int) -> int:
+    """Return how many frames apart those lie that the first block looks at."""
+    reach = times.blocks(frames)[0].reach
+    return reach.stride if reach is not None and not (reach.before or reach.after) else 1
+
+
+def _scored(first_frame: int, logits: Tensor) -> ScoredWindow:
+    scores = torch.softmax(logits, 0)
+    return ScoredWindow(first_frame, logits.numpy(), scores.numpy())

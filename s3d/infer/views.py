@@ -3,7 +3,9 @@
 cover        clips spread over the whole video, as many as it takes, at most 10; scores averaged
 clip         one clip from the middle, centre crop
 10x3         10 clips spread over the video, 3 crops each; scores averaged (30 views)
-all-frames   every frame at the clip's rate, centre crop, logits averaged over time: the paper's
+all-frames   every frame at the clip's rate, centre crop, logits averaged over time: the paper's; a
+             long video goes through in pieces, and its answer is that of the whole at once, unless
+             the network has gates: then the pieces' logits are averaged by their frames
 """
 
 from __future__ import annotations
@@ -118,9 +120,9 @@ def _all_frames(source: FrameSource, spec: ClipSpec, reverse: bool) -> Views:
     info = source.info
     indices = all_indices(info, spec)
     lengths = split_evenly(len(indices), longest_piece(spec))
-    if reverse:
-        lengths.reverse()  # The pieces are those that the reversed video would have.
     wanted = np.split(indices, np.cumsum(lengths)[:-1])
+    if reverse:
+        wanted.reverse()
     size = resized_px(info.height_px, info.width_px, spec)
 
     def finish(frames: Frames) -> npt.NDArray[np.uint8]:
@@ -130,9 +132,11 @@ def _all_frames(source: FrameSource, spec: ClipSpec, reverse: bool) -> Views:
     pieces: Iterable[npt.NDArray[np.uint8]]
     if len(wanted) == 1:
         pieces = (finish(source.read(indices, size)),)
+    elif reverse:
+        pieces = (finish(source.read(piece, size)) for piece in wanted)
     else:
         pieces = map(finish, _read_in_turn(source, wanted, size))
-    return Views(pieces, tuple(lengths), average_logits=True)
+    return Views(pieces, tuple(map(len, wanted)), average_logits=True)
 
 
 def _read_in_turn(

@@ -23,7 +23,7 @@ from s3d.data.decode import Frames, Times, VideoInfo, iterate_frames
 from s3d.data.frame_source import FrameSource
 from s3d.data.sample import TIE_SECONDS, clip_indices, latest_start
 from s3d.data.transform import centre_crop, resized_px
-from s3d.data.video_info import shorten
+from s3d.data.video_info import EndsEarlyError, shorten
 from s3d.errors import InputError
 from s3d.files import show_path
 
@@ -47,14 +47,6 @@ class Windows:
     spec: ClipSpec
     start_seconds: Times
     end_seconds: Times
-
-
-class EndsEarlyError(Exception):
-    """Say that a file gave fewer frames than it promised."""
-
-    def __init__(self, decoded: int) -> None:
-        super().__init__(f"{decoded} frames decode")
-        self.decoded = decoded
 
 
 def check_stride(stride_seconds: float) -> None:

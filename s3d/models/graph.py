@@ -9,6 +9,7 @@ gives to what another gives.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -64,7 +65,7 @@ class FramesInput(Node):
 
 @dataclass(frozen=True, eq=False)
 class FeaturesInput(Node):
-    """Take floats (B, C, T, H, W) as they are: clips, or what a block gave."""
+    """Take floats (B, C, T, H, W) as they are: clips, or what the block of its name gave."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,11 +163,14 @@ class Graph:
 
     Attributes:
         nodes: The first is the input, the last the output.
-        batch: Clips at once for which engines may prepare.
+        batch: Clips at once for which engines may prepare; None is any number.
+        least_frames: The graph serves any number of frames from this one on, though its shapes are
+            those of one number; None where it serves that one alone.
     """
 
     nodes: tuple[Node, ...]
-    batch: int = 1
+    batch: int | None = 1
+    least_frames: int | None = None
 
     @property
     def input(self) -> Node:
@@ -205,7 +209,7 @@ def build_graph(
     first = 0 if after is None else BLOCKS.index(after) + 1
     if after is None:
         check_clips(torch.empty(shape, device="meta"), network.channels)
-    tracer = _Tracer(merges_siblings, spec)
+    tracer = _Tracer(merges_siblings, spec, after)
     with torch.no_grad():
         x = tracer.begin(tuple(shape[1:]))
         for name in STEPS[first : STEPS.index(until) + 1]:
@@ -216,14 +220,14 @@ def build_graph(
 class _Tracer:
     """Walk through modules and write down what each does to an input of known shape."""
 
-    def __init__(self, merges_siblings: bool, spec: ClipSpec | None) -> None:
+    def __init__(self, merges_siblings: bool, spec: ClipSpec | None, after: str | None) -> None:
         self.nodes: list[Node] = []
-        self.merges_siblings, self.spec = merges_siblings, spec
+        self.merges_siblings, self.spec, self.after = merges_siblings, spec, after
         self.scale: Tensor | None = None
 
     def begin(self, shape: Shape) -> Node:
         if self.spec is None:
-            return self._add(FeaturesInput("input", shape, ()))
+            return self._add(FeaturesInput(self.after or "input", shape, ()))
         self.scale = torch.tensor([1 / (255 * s) for s in self.spec.std])
         return self._add(FramesInput("input", shape, (), self.spec.mean))
 
@@ -366,6 +370,14 @@ def _sizes(sizes: Shape, kernel: Triple, stride: Triple, before: Triple, after: 
     return tuple(
         (size + b + a - k) // s + 1
         for size, k, s, b, a in zip(sizes, kernel, stride, before, after, strict=True)
+    )
+
+
+def count_bytes(graph: Graph) -> int:
+    """Return about what running a graph takes: its weights, and what two nodes give at once."""
+    floats = sum(node.weight.numel() for node in graph.nodes if isinstance(node, Convolution))
+    return 4 * (
+        floats + 2 * (graph.batch or 1) * max(math.prod(node.shape) for node in graph.nodes)
     )
 
 

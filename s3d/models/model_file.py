@@ -1,15 +1,20 @@
 """A model is one safetensors file whose header rebuilds everything: network, labels, clip, origin.
 
 The header's `s3d` entry is JSON: format, word, style, width, channels, labels, clip, metrics (each
-with the protocol that gave it), source, licence. Nothing in the file can run code, and nothing is
-allocated before the header and the tensors' shapes agree.
+with the protocol that gave it), source, licence; and ranges, where the network may run in 8 bits.
+Nothing in the file can run code, and nothing is allocated before the header and the tensors' shapes
+agree.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import reprlib
+import shutil
+import struct
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,8 +26,10 @@ from torch import Tensor, nn
 
 from s3d.clip import ClipSpec
 from s3d.errors import InputError
-from s3d.files import show_path, write_bytes
+from s3d.files import show_path, write_atomically, write_bytes
 from s3d.models.network import Network, build
+from s3d.models.outline import build_outline, outline_graph
+from s3d.models.quantise import Ranges
 from s3d.models.style import Style
 
 FORMAT = "s3d-model-1"
@@ -38,6 +45,12 @@ _FIELDS: dict[str, type | tuple[type, ...]] = {
     "source": str,
     "licence": str,
 }
+_RANGES = "ranges"
+"""The one field of the header that may be missing."""
+
+_SIZE = struct.Struct("<Q")
+"""Of the header of a safetensors file, in bytes."""
+_ALIGNMENT = 8
 _DTYPES = ("F32", "F16", "BF16")
 
 
@@ -52,6 +65,7 @@ class ModelFile:
         metrics: Each what was measured, its value and the protocol.
         source: Where the weights come from.
         licence: Under which licence they may be used.
+        ranges: Of its values, by which an engine may run it in 8 bits; the weights are of 32.
     """
 
     network: Network
@@ -60,17 +74,19 @@ class ModelFile:
     metrics: tuple[dict[str, Any], ...] = ()
     source: str = ""
     licence: str = ""
+    ranges: Ranges | None = None
 
 
 def save_model(path: str | Path, model: ModelFile) -> None:
     """Write a model file atomically.
 
     Raises:
-        InputError: The labels or the clip do not fit the network, or the disk will not take it.
+        InputError: The labels, the clip or the ranges do not fit the network, or the disk will not
+            take it.
     """
     network = model.network
     _check_fit(model.labels, model.spec, network.num_classes, network.channels)
-    header = {
+    header: dict[str, Any] = {
         "format": FORMAT,
         "word": network.word,
         "style": network.style.to_json(),
@@ -82,10 +98,48 @@ def save_model(path: str | Path, model: ModelFile) -> None:
         "source": model.source,
         "licence": model.licence,
     }
+    if model.ranges is not None:
+        header[_RANGES] = model.ranges.to_json()
+        _check_ranges(header[_RANGES], network, model.spec)
     tensors = {k: v.detach().cpu().contiguous() for k, v in weights_of(network).items()}
     metadata = {"s3d": json.dumps(header, ensure_ascii=False)}
     # Not safetensors' save_file: its files are readable by their owner alone, whatever the umask.
     write_bytes(Path(path), save(tensors, metadata))
+
+
+def add_metric(path: str | Path, entry: Mapping[str, Any]) -> None:
+    """Add what was measured to a model file, in the place of an older figure of this metric.
+
+    The tensors are copied as they are, and the file is whole at any time.
+
+    Args:
+        path: A model file.
+        entry: JSON values: `metric`, `value`, `protocol` and whatever belongs to it.
+
+    Raises:
+        InputError: It is no model file, or the disk will not take it.
+    """
+    shown = show_path(path)
+    load_model(path)  # Nothing is written into a file that is not sound.
+    with Path(path).open("rb") as file:
+        (size,) = _SIZE.unpack(file.read(_SIZE.size))
+        header = json.loads(file.read(size))
+        begin = file.tell()
+    model = _read_header(header["__metadata__"], shown)
+    kept = [old for old in model["metrics"] if old.get("metric") != entry["metric"]]
+    model["metrics"] = [*kept, dict(entry)]
+    header["__metadata__"]["s3d"] = json.dumps(model, ensure_ascii=False)
+    text = json.dumps(header, ensure_ascii=False).encode()
+    text += b" " * (-len(text) % _ALIGNMENT)
+
+    def write(beside: Path) -> None:
+        with Path(path).open("rb") as old, beside.open("wb") as new:
+            old.seek(begin)
+            new.write(_SIZE.pack(len(text)) + text)
+            shutil.copyfileobj(old, new)
+        shutil.copymode(path, beside)
+
+    write_atomically(Path(path), write)
 
 
 def load_model(path: str | Path) -> ModelFile:
@@ -112,6 +166,15 @@ def weights_of(network: Network) -> dict[str, Tensor]:
     """Return the tensors that a model file keeps: all but the norms' counters of batches."""
     state = network.state_dict()
     return {k: v for k, v in state.items() if not k.endswith("num_batches_tracked")}
+
+
+def weights_sha256(network: Network) -> str:
+    """Return a hash of the weights: a file of the same name may hold others tomorrow."""
+    found = hashlib.sha256()
+    for name, tensor in sorted(network.state_dict().items()):
+        found.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
+        found.update(tensor.cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return found.hexdigest()
 
 
 def fill_network(network: Network, weights: dict[str, Tensor]) -> None:
@@ -147,6 +210,7 @@ def _read(file: Any, path: str) -> ModelFile:
         tuple(header["metrics"]),
         header["source"],
         header["licence"],
+        Ranges.from_json(header[_RANGES]) if _RANGES in header else None,
     )
 
 
@@ -179,7 +243,7 @@ def _read_header(metadata: dict[str, str], path: str) -> dict[str, Any]:
 
 
 def _check_kinds(header: dict[str, Any], path: str) -> None:
-    wrong = sorted(set(header) ^ set(_FIELDS))
+    wrong = sorted((set(header) - {_RANGES}) ^ set(_FIELDS))
     wrong += [name for name, kind in _FIELDS.items() if not isinstance(header.get(name), kind)]
     for name, kind in (("labels", str), ("metrics", dict)):
         if not wrong and not all(isinstance(value, kind) for value in header[name]):
@@ -203,6 +267,8 @@ def _build(header: dict[str, Any], classes: int, path: str) -> Network:
             channels=header["channels"],
         )
         _check_fit(tuple(header["labels"]), spec, network.num_classes, network.channels)
+        if _RANGES in header:
+            _check_ranges(header[_RANGES], network, spec)
     except InputError as error:
         raise InputError(f"{path}: the model's header cannot be used: {error}") from None
     return network
@@ -235,3 +301,9 @@ def _check_fit(labels: tuple[str, ...], spec: ClipSpec, classes: int, channels: 
             raise InputError(f"label {reprlib.repr(label)} is not Unicode text; rename it.")
     if spec.channels != channels:
         raise InputError(f"a clip of {spec.modality} has {spec.channels} channels, not {channels}.")
+
+
+def _check_ranges(values: object, network: Network, spec: ClipSpec) -> None:
+    ranges = Ranges.from_json(values)
+    outline = build_outline(network)
+    ranges.check_names(outline_graph(outline, spec.frames, spec.size_px))

@@ -90,14 +90,32 @@ def test_views_are_averaged_as_scores(recognizer: Recognizer, files: list[Path])
     np.testing.assert_allclose(found, np.mean(single, axis=0), atol=1e-6)
 
 
-def test_pieces_are_averaged_as_logits_by_their_frames(fresh: Recognizer) -> None:
-    rng = np.random.default_rng(0)
-    pieces = [rng.integers(0, 256, (1, t, 32, 32, 3), np.uint8) for t in (6, 2)]
+def test_pieces_of_a_gated_network_are_averaged_as_logits_by_their_frames(
+    fresh: Recognizer,
+) -> None:
+    gated = Recognizer(
+        ModelFile(build("s3d_g", num_classes=2, width=0.1), fresh.labels, fresh.spec)
+    )
+    pieces = noise_pieces()
     with torch.no_grad():
-        logits = [fresh.network(normalise(torch.from_numpy(p), fresh.spec)) for p in pieces]
+        logits = [gated.network(normalise(torch.from_numpy(p), gated.spec)) for p in pieces]
     wanted = (0.75 * logits[0] + 0.25 * logits[1]).softmax(1)[0].numpy()
+    found = gated.score(Views(iter(pieces), (6, 2), average_logits=True))
+    np.testing.assert_allclose(found, wanted, atol=1e-6)
+
+
+def test_pieces_of_any_other_network_give_the_answer_of_the_whole(fresh: Recognizer) -> None:
+    pieces = noise_pieces()
+    whole = torch.from_numpy(np.concatenate(pieces, 1))
+    with torch.no_grad():
+        wanted = fresh.network(normalise(whole, fresh.spec)).softmax(1)[0].numpy()
     found = fresh.score(Views(iter(pieces), (6, 2), average_logits=True))
     np.testing.assert_allclose(found, wanted, atol=1e-6)
+
+
+def noise_pieces() -> list[npt.NDArray[np.uint8]]:
+    rng = np.random.default_rng(0)
+    return [rng.integers(0, 256, (1, t, 32, 32, 3), np.uint8) for t in (6, 2)]
 
 
 def test_views_that_exceed_memory_are_scored_in_parts(

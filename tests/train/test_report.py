@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 
 from s3d.errors import InputError
+from s3d.page.text import percent, plural, shorten, visible
 from s3d.train.report import Epoch, Example, RunReport, write_report
 from s3d.train.report.charts import Chart, Series, draw_chart, pick_ticks
 from s3d.train.report.data import thin_epochs
 from s3d.train.report.page import build_page
 from s3d.train.report.plots import draw_figure, drawable, name_classes
-from s3d.train.report.text import percent, plural, shorten, visible
 
 MEGABYTE = 1_000_000
 VOID = {"meta", "img", "br", "path", "circle", "polyline"}

@@ -24,6 +24,7 @@ from s3d.errors import InputError
 from s3d.files import cache_folder, make_folder, write_json
 from s3d.infer.engines.engine import EAGER, KINDS, Engine, check_engine, usable_engines
 from s3d.infer.engines.measure import EngineFigures, measure_engines
+from s3d.infer.native.compile import find_compiler
 from s3d.models.family import network_name
 from s3d.models.network import Network
 
@@ -125,17 +126,25 @@ def choice_file(network: Network, spec: ClipSpec) -> Path:
 
 
 def _fastest(network: Network, spec: ClipSpec, tell: Tell | None) -> str:
-    usable = usable_engines(_device_of(network))
     with _MEASURING:
         remembered = read_choice(network, spec)
-        if remembered in usable:
-            return str(remembered)
+        if remembered is not None and _can_run(remembered, _device_of(network)):
+            return remembered
         if tell is not None:
             tell("measuring once which engine is the fastest here")
+        usable = usable_engines(_device_of(network))
         short = replace(spec, frames=min(spec.frames, PROBE_FRAMES))
         found = measure_engines(network, short, usable, runs=3, measures_batch=False)
         remember_choice(network, spec, found)
     return fastest_equal(found)
+
+
+def _can_run(name: str, device: str) -> bool:
+    try:
+        check_engine(name, device)
+    except InputError:
+        return False
+    return True
 
 
 def _key(network: Network, spec: ClipSpec) -> str:
@@ -166,7 +175,9 @@ def _processor(device: str) -> str:
 
 def _versions() -> list[str]:
     packages = ["torch", *{package for kind in KINDS.values() for package in kind.packages}]
-    return [f"s3d {__version__}", *sorted(f"{name} {package_version(name)}" for name in packages)]
+    compiler = f"C compiler {find_compiler() or '-'}"
+    found = sorted(f"{name} {package_version(name)}" for name in packages)
+    return [f"s3d {__version__}", compiler, *found]
 
 
 def package_version(package: str) -> str:

@@ -4,6 +4,7 @@ eager         the network as it is: PyTorch modules
 torch         its graph, with fused operations of PyTorch
 openvino      its graph, by OpenVINO, on a CPU
 onnxruntime   its graph, by ONNX Runtime, on a CPU
+native        its graph, by kernels of ours that are compiled for this processor, on a CPU
 half          its graph in half precision, through torch.compile, on a GPU
 """
 
@@ -27,14 +28,16 @@ from s3d.errors import InputError
 from s3d.infer.engines.onnx_runner import OnnxRunner
 from s3d.infer.engines.openvino_runner import OpenVinoRunner
 from s3d.infer.engines.torch_runner import TorchRunner
-from s3d.models.graph import HEAD, Graph, Shape, build_graph
+from s3d.infer.native.compile import load_kernels
+from s3d.infer.native.runner import NativeRunner
+from s3d.models.graph import HEAD, Graph, Shape, build_graph, count_bytes
 from s3d.models.network import Network
 
 Runner = Callable[[Tensor], Tensor]
 """Gives the output of a graph on the CPU for its input."""
 
-MOST_PREPARED = 12
-"""Shapes and blocks that an engine keeps prepared: each holds a copy of their weights."""
+MOST_PREPARED_BYTES = 2 * 2**30
+"""What an engine keeps prepared, about: weights of shapes and blocks, and room for activations."""
 
 LONGEST_REASON = 200
 """Characters of what a foreign runtime says where it fails."""
@@ -48,6 +51,7 @@ class EngineKind:
         make: Prepares a graph on a device.
         device: Where it runs: "cpu" or "cuda"; "" is either.
         packages: What must be installed, beside PyTorch.
+        is_compiled: A C compiler is needed too.
         takes_any_batch: What was prepared for one batch runs another.
         is_foreign: It may raise anything, of which a person is told in a line.
     """
@@ -55,6 +59,7 @@ class EngineKind:
     make: Callable[[Graph, str], Runner]
     device: str
     packages: tuple[str, ...] = ()
+    is_compiled: bool = False
     takes_any_batch: bool = True
     is_foreign: bool = True
 
@@ -75,6 +80,7 @@ def _make_half(graph: Graph, device: str) -> Runner:
 
 
 KINDS: dict[str, EngineKind] = {
+    "native": EngineKind(lambda graph, _: NativeRunner(graph), "cpu", is_compiled=True),
     "openvino": EngineKind(
         lambda graph, _: OpenVinoRunner(graph), "cpu", ("openvino",), takes_any_batch=False
     ),
@@ -94,7 +100,7 @@ def usable_engines(device: str) -> list[str]:
     return [
         name
         for name, kind in KINDS.items()
-        if kind.device in ("", device) and not missing_packages(name)
+        if kind.device in ("", device) and not missing_packages(name) and not lacks_compiler(name)
     ] + [EAGER]
 
 
@@ -112,6 +118,11 @@ def check_engine(name: str, device: str = "cpu") -> None:
         return
     if (needed := KINDS[name].device) not in ("", device):
         raise InputError(f"engine {name} runs on {needed}, not on {device}. Use --engine torch.")
+    if lacks_compiler(name):
+        raise InputError(
+            f"engine {name} needs a C compiler, and none that can make it is here. Use "
+            "`apt install gcc` or the like, or --engine torch."
+        )
     if missing := missing_packages(name):
         raise InputError(
             f"engine {name} needs {' and '.join(missing)}, not installed here. "
@@ -123,6 +134,11 @@ def missing_packages(name: str) -> list[str]:
     """Return what must be installed before an engine can run."""
     packages = KINDS[name].packages if name in KINDS else ()
     return [package for package in packages if not find_spec(package)]
+
+
+def lacks_compiler(name: str) -> bool:
+    """Return whether an engine must be compiled and cannot be; the first call may compile it."""
+    return name in KINDS and KINDS[name].is_compiled and load_kernels() is None
 
 
 class Engine:
@@ -139,7 +155,8 @@ class Engine:
     def __init__(self, network: Network, spec: ClipSpec, name: str = "torch") -> None:
         check_engine(name, _device_of(network))
         self.network, self.spec, self.name = network, spec, name
-        self._prepared: OrderedDict[tuple[str | None, str, Shape], Runner] = OrderedDict()
+        self._kind = KINDS.get(name)
+        self._prepared: OrderedDict[tuple[str | None, str, Shape], _Prepared] = OrderedDict()
         self._weights = _state_of(network)
         self._lock = threading.Lock()
 
@@ -195,21 +212,28 @@ class Engine:
         return found.float().cpu()
 
     def _runner(self, shape: Shape, after: str | None, until: str) -> Runner:
-        kind = KINDS[self.name]
+        kind = self._kind
+        assert kind is not None, self.name
         key = (after, until, (0, *shape[1:]) if kind.takes_any_batch else shape)
         with self._lock:
             if (weights := _state_of(self.network)) != self._weights:
                 self._prepared.clear()
                 self._weights = weights
-            runner = self._prepared.get(key)
-            if runner is None:
-                runner = self._prepared[key] = kind.make(
-                    self._graph(shape, after, until), self.device
-                )
+            prepared = self._prepared.get(key)
+            if prepared is None:
+                graph = self._graph(shape, after, until)
+                prepared = _Prepared(kind.make(graph, self.device), count_bytes(graph))
+                self._prepared[key] = prepared
             self._prepared.move_to_end(key)
-            if len(self._prepared) > MOST_PREPARED:
-                self._prepared.popitem(last=False)
-        return runner
+            self._make_room()
+        return prepared.runner
+
+    def _make_room(self) -> None:
+        """Let go of what was not used for the longest time, but never of what is used now."""
+        held = sum(prepared.bytes for prepared in self._prepared.values())
+        while held > MOST_PREPARED_BYTES and len(self._prepared) > 1:
+            _, oldest = self._prepared.popitem(last=False)
+            held -= oldest.bytes
 
     def _graph(self, shape: Shape, after: str | None, until: str) -> Graph:
         if after is not None:
@@ -217,6 +241,14 @@ class Engine:
         batch, frames, height, width, channels = shape
         shape = (batch, channels, frames, height, width)
         return build_graph(self.network, shape, until=until, spec=self.spec)
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """Hold a runner and about what it takes of memory."""
+
+    runner: Runner
+    bytes: int
 
 
 def _device_of(network: Network) -> str:

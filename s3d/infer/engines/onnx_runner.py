@@ -66,12 +66,12 @@ def import_onnxruntime() -> Any:
     return onnxruntime
 
 
-def build_onnx_model(graph: Graph, open_time: bool = False) -> Any:
+def build_onnx_model(graph: Graph, *, gives_scores: bool = False) -> Any:
     """Return the `onnx.ModelProto` of a graph.
 
     Args:
-        graph: Any.
-        open_time: Leave the number of frames open too. The pads must not depend on it.
+        graph: Its axis of time is open where it says so; that of the batch always is.
+        gives_scores: Give "scores" too, the softmax of the logits.
     """
     import onnx
     from onnx import TensorProto, helper
@@ -84,10 +84,13 @@ def build_onnx_model(graph: Graph, open_time: bool = False) -> Any:
             _OPERATIONS[type(node)](node, writer)
     first, last = graph.input, graph.output
     kind = TensorProto.UINT8 if isinstance(first, FramesInput) else TensorProto.FLOAT
+    open_time = graph.least_frames is not None
     inputs = helper.make_tensor_value_info(_input_name(first), kind, _open_shape(first, open_time))
-    shape = _open_shape(last, open_time)
-    outputs = helper.make_tensor_value_info(last.name, TensorProto.FLOAT, shape)
-    body = helper.make_graph(writer.nodes, "s3d", [inputs], [outputs], writer.constants)
+    shape, names = _open_shape(last, open_time), [_name_output(last, writer)]
+    if gives_scores:
+        names.append(writer.add("Softmax", names, "scores", axis=1))
+    outputs = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name in names]
+    body = helper.make_graph(writer.nodes, "s3d", [inputs], outputs, writer.constants)
     opset = [helper.make_opsetid("", OPSET)]
     model = helper.make_model(body, opset_imports=opset, ir_version=IR_VERSION, producer_name="s3d")
     onnx.checker.check_model(model)
@@ -95,7 +98,14 @@ def build_onnx_model(graph: Graph, open_time: bool = False) -> Any:
 
 
 def _input_name(node: Node) -> str:
-    return "frames" if isinstance(node, FramesInput) else "input"
+    return "frames" if isinstance(node, FramesInput) else node.name
+
+
+def _name_output(node: Node, writer: _Writer) -> str:
+    """Return the name of the output: "logits" of a head, else that of the block."""
+    if len(node.shape) > 1:
+        return node.name
+    return writer.add("Identity", [node.name], "logits")
 
 
 def _open_shape(node: Node, open_time: bool) -> list[int | str]:

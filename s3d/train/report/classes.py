@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from s3d.evaluate.metrics import f1_scores, precision_recall
+from s3d.page.text import NONE, escape, isolate, percent, plural, shorten
 from s3d.train.report.data import Confusion, RunReport
-from s3d.train.report.text import NONE, escape, isolate, percent, plural, shorten
 
 MAX_MATRIX = 60  # classes; a bigger matrix is not legible on a page
 MAX_PAIRS = 12

@@ -7,12 +7,12 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from s3d.evaluate.metrics import accuracy_interval, mean_class_accuracy
+from s3d.page.style import STYLE
+from s3d.page.text import NONE, escape, isolate, number, percent, plural
 from s3d.train.report.charts import Chart, Series, draw_chart
 from s3d.train.report.classes import class_sections
 from s3d.train.report.data import Epoch, Example, RunReport, thin_epochs
 from s3d.train.report.strip import strip_url
-from s3d.train.report.style import STYLE
-from s3d.train.report.text import NONE, escape, isolate, number, percent, plural
 
 MAX_EPOCHS = 400  # lines of the history table and points of a curve; the rest is thinned
 MAX_EXAMPLES = 24

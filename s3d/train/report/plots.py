@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from s3d.evaluate.metrics import Counts, Floats, class_accuracy, mean_class_accuracy
+from s3d.page.text import percent, plural, shorten, visible
 from s3d.train.report.data import RunReport, thin_epochs
-from s3d.train.report.text import percent, plural, shorten, visible
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

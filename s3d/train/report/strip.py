@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import base64
-import io
-
 import numpy as np
 from numpy.typing import NDArray
+
+from s3d.page.picture import encode_jpeg, jpeg_url
 
 MAX_FRAMES = 6
 HEIGHT_PX = 112
 MAX_WIDTH_PX = 240  # of one frame: a very wide one must not fill the page
 GAP_PX = 4
-JPEG_QUALITY = 82
 
 
 def strip_url(thumbnails: NDArray[np.uint8]) -> tuple[str, int, int]:
@@ -31,7 +29,4 @@ def strip_url(thumbnails: NDArray[np.uint8]) -> tuple[str, int, int]:
     for place, index in enumerate(picked.astype(int)):
         frame = Image.fromarray(np.ascontiguousarray(thumbnails[index])).resize(size)
         strip.paste(frame, (place * (size[0] + GAP_PX), 0))
-    data = io.BytesIO()
-    strip.save(data, "JPEG", quality=JPEG_QUALITY)
-    url = f"data:image/jpeg;base64,{base64.b64encode(data.getvalue()).decode('ascii')}"
-    return url, strip.width, strip.height
+    return jpeg_url(encode_jpeg(strip)), strip.width, strip.height

@@ -20,13 +20,12 @@ from s3d.infer.engines.engine import (
     EAGER,
     ENGINES,
     KINDS,
-    MOST_PREPARED,
     Engine,
     check_engine,
     missing_packages,
     usable_engines,
 )
-from s3d.models.graph import Graph
+from s3d.models.graph import Graph, count_bytes
 from s3d.models.network import Network
 from s3d.models.style import PAPER
 from tests.models.published.publish import make_network
@@ -148,24 +147,35 @@ def test_an_engine_of_one_batch_is_prepared_for_each(
 
 
 def test_what_was_not_used_for_the_longest_is_let_go(
-    network: Network, prepared: list[Graph]
+    network: Network, prepared: list[Graph], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     engine = Engine(network, SPEC)
 
     def score(length: int) -> None:
         engine.run(frames_of(1, length, 32, 32, 3), until="conv1a")
 
-    for length in range(1, MOST_PREPARED + 1):
+    for length in (1, 2, 3, 1):
         score(length)
-    score(1)
-    assert len(prepared) == MOST_PREPARED
-    score(MOST_PREPARED + 1)  # 2 goes, not 1
-    assert len(engine._prepared) == MOST_PREPARED
+    assert len(prepared) == 3
+    room = sum(map(count_bytes, prepared))
+    monkeypatch.setattr(engine_module, "MOST_PREPARED_BYTES", room)
+    score(4)  # as large as 3 and larger than 1 or 2: 2 goes, and 3, not 1
+    assert {key[2][1] for key in engine._prepared} == {1, 4}
     count = len(prepared)
     score(1)
     assert len(prepared) == count
     score(2)
     assert len(prepared) == count + 1
+
+
+def test_what_is_used_now_is_kept_however_large(
+    network: Network, prepared: list[Graph], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine_module, "MOST_PREPARED_BYTES", 1)
+    engine = Engine(network, SPEC)
+    for _ in range(2):
+        engine.logits(frames_of(1, 4, 32, 32, 3))
+    assert len(prepared) == len(engine._prepared) == 1
 
 
 @pytest.mark.parametrize("name", ON_CPU)

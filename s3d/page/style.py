@@ -1,4 +1,4 @@
-"""The report's style sheet: one column, cards, blue for right, orange for wrong."""
+"""The style sheet of pages: one column, cards, blue for right, orange for wrong."""
 
 STYLE = """
 :root {

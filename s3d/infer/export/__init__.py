@@ -1,0 +1,1 @@
+"""A model as a file of another runtime, held against the network before it is kept."""

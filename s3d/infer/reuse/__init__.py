@@ -1,0 +1,1 @@
+"""What overlapping windows share is computed once."""
