@@ -65,12 +65,14 @@ class EngineKind:
 
 
 def compile_runner(runner: TorchRunner, backend: str = "inductor") -> TorchRunner:
-    """Let `torch.compile` make one program of a runner, and return the runner."""
+    """Let `torch.compile` make one program of a runner, for one batch, and return the runner."""
     run = TorchRunner.run
     # PyTorch counts what it compiled by code object, and gives up after eight. Runners share their
     # code and nothing else, so each gets a code object of its own.
     own = FunctionType(run.__code__.replace(), run.__globals__)
-    compiled = torch.compile(own, fullgraph=True, backend=backend)
+    # Every shape is known. Left alone, PyTorch makes those unknown that differ from one runner to
+    # the next, and then does algebra with them for minutes.
+    compiled = torch.compile(own, fullgraph=True, dynamic=False, backend=backend)
     runner.run = partial(compiled, runner)  # type: ignore[method-assign]
     return runner
 
@@ -85,7 +87,7 @@ KINDS: dict[str, EngineKind] = {
         lambda graph, _: OpenVinoRunner(graph), "cpu", ("openvino",), takes_any_batch=False
     ),
     "onnxruntime": EngineKind(lambda graph, _: OnnxRunner(graph), "cpu", ("onnxruntime", "onnx")),
-    "half": EngineKind(_make_half, "cuda"),
+    "half": EngineKind(_make_half, "cuda", takes_any_batch=False),
     "torch": EngineKind(lambda graph, device: TorchRunner(graph, device), "", is_foreign=False),
 }
 """Every engine that runs a graph, the one that is likely the fastest first."""
