@@ -104,7 +104,7 @@ def test_frames_that_nobody_looks_at_may_hold_anything() -> None:
     spoilt = FRAMES.copy()
     spoilt[1::2] = 7
     for a, b in zip(true, scorer.push(spoilt), strict=True):
-        np.testing.assert_array_equal(a.logits, b.logits)
+        assert difference(a.logits, b.logits) < TOLERANCE
 
 
 @pytest.mark.parametrize("reuse", [True, False])
