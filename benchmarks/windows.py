@@ -26,6 +26,7 @@ import torch
 import s3d
 from benchmarks.machine import describe_machine
 from benchmarks.peers import give_random_statistics
+from benchmarks.speed_page import PAGE, format_windows, write_part
 from s3d.clip import ClipSpec
 from s3d.infer.recognizer import Recognizer
 from s3d.infer.scorer import TRIALS, WindowScorer
@@ -103,6 +104,7 @@ def main(words: Sequence[str] | None = None) -> None:
     }
     path = Path(__file__).parent / "results" / "windows.json"
     path.write_text(json.dumps(record, indent=1) + "\n")
+    write_part(PAGE, "windows", format_windows(record))
 
 
 if __name__ == "__main__":
