@@ -55,9 +55,12 @@ class WindowGrid:
     def resume_at(self, done: int) -> int:
         """Return the window from which to read on where so many are done.
 
-        The last window is read for with the one before it, as without an interruption.
+        What overlapping windows share is computed otherwise for the first ones that are read, which
+        differs in the last digits: so those that overlap the next one are read for again. The last
+        window is read for with the one before it, as without an interruption.
         """
-        return done if done < self.regular else max(0, self.regular - 1)
+        overlap = -(-self.window // self.stride) if self.stride < self.window else 0
+        return max(0, min(done - overlap, self.regular - 1))
 
     def find_looked_at(self) -> npt.NDArray[np.bool_]:
         """Return (ticks,) whether each matters to any window."""

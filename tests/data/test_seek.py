@@ -74,9 +74,9 @@ def sought(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
 def count_packets(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Record every packet that is decoded."""
     seen: list[int] = []
-    packets = container.decode_packet
-    for module in (container, decode, seek):
-        monkeypatch.setattr(module, "decode_packet", lambda p: seen.append(1) or packets(p))
+    packets = container.try_packet
+    for module in (container, seek):
+        monkeypatch.setattr(module, "try_packet", lambda p: seen.append(1) or packets(p))
     return seen
 
 
@@ -316,13 +316,13 @@ def test_nothing_stays_open_and_no_thread_is_started(
     info = probe_video(path)
     assert info.seek is not None
     threads: list[int] = []
-    packets = seek.decode_packet
+    packets = seek.try_packet
 
     def watch(packet: Any) -> Any:
         threads.append(len(list(tasks.iterdir())))
         return packets(packet)
 
-    monkeypatch.setattr(seek, "decode_packet", watch)
+    monkeypatch.setattr(seek, "try_packet", watch)
     before = len(list(descriptors.iterdir())), len(list(tasks.iterdir()))
     read_frames(info, range(64, 80), SIZE)
     lie = replace(info, seek=replace(info.seek, first_stamp=1))

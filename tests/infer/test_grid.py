@@ -77,7 +77,9 @@ def test_pieces_cover_the_windows_that_are_left() -> None:
         assert looked_at[[t for begin, stop in whole for t in range(begin, stop)]].any()
 
 
-def test_going_on_reads_the_last_window_with_the_one_before() -> None:
+def test_going_on_reads_again_what_overlaps_and_the_last_with_the_one_before() -> None:
     grid = WindowGrid(11, 4, 2)
-    assert [grid.resume_at(done) for done in range(5)] == [0, 1, 2, 3, 3]
+    assert [grid.resume_at(done) for done in range(5)] == [0, 0, 0, 1, 2]
+    assert [WindowGrid(19, 4, 4).resume_at(done) for done in range(5)] == [0, 1, 2, 3, 3]
+    assert WindowGrid(100, 10, 4).resume_at(20) == 17
     assert WindowGrid(3, 4, 2).resume_at(0) == 0
