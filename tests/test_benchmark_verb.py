@@ -137,13 +137,15 @@ def test_what_is_not_installed_is_named(
     tiny_model: Path, capsys: Output, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(engine_module, "find_spec", lambda name: None)
+    monkeypatch.setattr(engine_module, "load_kernels", lambda: None)
     out = run(capsys, "benchmark", tiny_model, *TINY)
     rows = rows_of(out)
+    assert rows["native"].split(None, 1)[1].startswith("not installed: apt install gcc, or")
     assert rows["openvino"].split(None, 1)[1] == "not here: install openvino"
     assert rows["onnxruntime"].split(None, 1)[1] == "not here: install onnxruntime onnx"
     assert "half" not in rows
     out = json.loads(run(capsys, "benchmark", tiny_model, *TINY, "--json"))
-    assert out["not_installed"]["openvino"] == ["openvino"]
+    assert out["not_installed"]["openvino"] == "pip install openvino"
 
 
 def test_engines_that_fail_or_differ_are_told_and_not_taken(
@@ -155,8 +157,8 @@ def test_engines_that_fail_or_differ_are_told_and_not_taken(
     wrong = replace(KINDS["torch"], make=lambda graph, device: lambda x: x.new_zeros(len(x), 2))
     broken = replace(KINDS["torch"], make=fail, is_foreign=True)
     monkeypatch.setitem(KINDS, "torch", wrong)
-    monkeypatch.setitem(KINDS, "openvino", broken)
-    monkeypatch.setitem(KINDS, "onnxruntime", broken)
+    for name in ("native", "openvino", "onnxruntime"):
+        monkeypatch.setitem(KINDS, name, broken)
     out = run(capsys, "benchmark", tiny_model, *TINY)
     rows = rows_of(out)
     assert rows["openvino"].split(None, 1)[1].startswith("cannot run: engine openvino: no such")

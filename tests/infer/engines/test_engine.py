@@ -60,6 +60,7 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
     def let(*names: str) -> None:
         monkeypatch.setattr(engine_module, "find_spec", lambda name: name in names or None)
+        monkeypatch.setattr(engine_module, "load_kernels", lambda: None)
 
     return let
 
@@ -254,7 +255,7 @@ def test_a_clip_that_is_too_small_is_refused(network: Network, name: str) -> Non
 
 
 def test_every_engine_has_a_name() -> None:
-    assert ENGINES == ("openvino", "onnxruntime", "half", "torch", EAGER)
+    assert ENGINES == ("native", "openvino", "onnxruntime", "half", "torch", EAGER)
     assert usable_engines("cpu")[-2:] == ["torch", EAGER]
     assert "half" not in usable_engines("cpu")
     assert usable_engines("cuda") == ["half", "torch", EAGER]
@@ -277,13 +278,19 @@ def test_what_is_missing_is_said(installed: Callable[..., None], network: Networ
         Engine(network, SPEC, "onnxruntime")
     with pytest.raises(InputError, match=r"`pip install openvino`, or --engine torch\.$"):
         check_engine("openvino")
+    with pytest.raises(InputError, match="engine native needs a C compiler, and none that can"):
+        check_engine("native")
 
 
 @pytest.mark.parametrize(
     ("name", "device", "message"),
     [
-        ("opnvino", "cpu", r"unknown engine 'opnvino'\. Did you mean openvino\? Known: auto, open"),
-        ("zzz", "cpu", r"unknown engine 'zzz'\. Known: auto, openvino, "),
+        (
+            "opnvino",
+            "cpu",
+            r"unknown engine 'opnvino'\. Did you mean openvino\? Known: auto, native, open",
+        ),
+        ("zzz", "cpu", r"unknown engine 'zzz'\. Known: auto, native, openvino, "),
         ("half", "cpu", r"engine half runs on cuda, not on cpu\. Use --engine torch\."),
         ("openvino", "cuda", r"engine openvino runs on cpu, not on cuda\. Use --engine torch\."),
     ],
