@@ -32,9 +32,10 @@ from s3d.data.synthetic import SampleConfig, write_sample
 from s3d.data.video_list import VideoList
 from s3d.data.videos import list_videos
 from s3d.evaluate.quantise import quantise
-from s3d.infer.calibrate import calibrate
 from s3d.infer.engines.openvino_runner import OpenVinoRunner
+from s3d.infer.find_ranges import find_ranges
 from s3d.infer.views import read_views
+from s3d.models.family import network_name
 from s3d.models.graph import build_graph
 from s3d.models.model_file import load_model
 from s3d.models.network import Network
@@ -111,7 +112,7 @@ def measure_trained(epochs: int, pairs: int) -> dict[str, Any]:
     assert model.ranges is not None
     clips = read_clips(videos.take("test"), model.spec, 16)
     return {
-        "network": f"{model.network.word} x {model.network.width:g}, {epochs} epochs",
+        "network": f"{network_name(model.network.word)} x {model.network.width:g}, {epochs} epochs",
         "top1_fp32": round(found.before.top(1), 4),
         "top1_int8": round(found.after.top(1), 4),
         "named_alike": found.alike,
@@ -126,7 +127,7 @@ def measure_large(word: str, spec: ClipSpec, pairs: int) -> dict[str, Any]:
     torch.manual_seed(0)
     network = s3d.build(word, num_classes=400).eval()
     clips = read_clips(list_both().take("test"), spec, CALIBRATED + HELD_OUT)
-    ranges = calibrate(network, spec, clips[:CALIBRATED])
+    ranges = find_ranges(network, spec, clips[:CALIBRATED])
     return measure(network, spec, ranges, clips[CALIBRATED:], pairs)
 
 

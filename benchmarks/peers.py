@@ -54,14 +54,15 @@ def give_random_statistics(network: nn.Module) -> None:
 
     with torch.no_grad():
         for module in network.modules():
-            if isinstance(module, nn.BatchNorm3d):
+            if isinstance(module, (nn.BatchNorm2d, nn.BatchNorm3d)):
                 assert module.running_mean is not None
                 assert module.running_var is not None
                 draw(module.running_mean, -0.2, 0.2)
                 draw(module.running_var, 0.6, 1.6)
                 draw(module.weight, 0.8, 1.6)
                 draw(module.bias, -0.2, 0.4)
-        head = [m for m in network.modules() if isinstance(m, nn.Conv3d)][-1]
+        # Torchvision's head is a convolution, ours a linear layer.
+        head = [m for m in network.modules() if isinstance(m, (nn.Conv3d, nn.Linear))][-1]
         head.weight.normal_(0, 0.1, generator=generator)
 
 

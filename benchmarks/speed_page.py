@@ -96,7 +96,28 @@ def format_whole_path(record: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def format_windows(record: dict[str, Any]) -> str:
+    """Return what overlapping windows cost both ways, in Markdown."""
+    heads = (
+        "network", "engine", "stride", "shared until", "each by itself", "sharing",
+        "as fast, times", "multiply-adds", "logits differ by",
+    )  # fmt: skip
+    lines = [f"{record['what'].capitalize()}; {_machine(record)}.", "", *_table_head(heads)]
+    for row in record["rows"]:
+        found = {"median": row["ratio_median"], "range": row["ratio_range"]}
+        lines.append(
+            _row(
+                f"`{row['network']}`", row["engine"], f"{row['stride_frames']} frames",
+                row["shared_until"] or "nothing: it does not pay", f"{row['plain_ms']:,.0f} ms",
+                f"{row['shared_ms']:,.0f} ms", _spread(found),
+                f"1 / {row['multiply_adds_ratio']:.2f}", f"{row['logits_differ_by']:.0e}",
+            )
+        )  # fmt: skip
+    return "\n".join(lines)
+
+
 PARTS = {
+    "windows": format_windows,
     "engines": format_engines,
     "whole_path": format_whole_path,
     "roofline": format_roofline,

@@ -46,8 +46,9 @@ def test_the_example_gives_our_own_answer_on_a_real_clip(
     score, label = run_example(name, tiny_model, video, tmp_path)
     wanted = s3d.load(tiny_model).predict(video, protocol="clip")
     assert label == wanted.label
-    # OpenVINO left to itself computes in bfloat16 where it can.
-    assert score == pytest.approx(float(wanted.scores.max()), abs=0.03)
+    # The same frames; but OpenVINO left to itself computes in bfloat16 where it can.
+    near = 0.03 if name == "openvino" else 1e-4
+    assert score == pytest.approx(float(wanted.scores.max()), abs=near)
 
 
 @pytest.mark.parametrize("colour", ["red", "blue"])

@@ -204,6 +204,11 @@ def test_wrong_options_of_export_are_refused(
     assert not list(tmp_path.iterdir())
 
 
+def test_a_place_is_refused_before_the_model_is_read(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ("export", "nothing.safetensors", "--to=openvino", "--out=no/m.xml")
+    assert "there is no folder no" in refuse(capsys, *words)
+
+
 def test_a_runtime_that_is_missing_is_told_in_one_line(
     tiny_model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

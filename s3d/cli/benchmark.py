@@ -115,7 +115,7 @@ def _describe(
     import torch
 
     from s3d.infer.engines.choose import fastest_equal, package_version
-    from s3d.infer.engines.engine import EAGER, KINDS
+    from s3d.infer.engines.engine import EAGER, KINDS, lacks_compiler, missing_packages
 
     eager = next((f.latency_ms for f in figures if f.name == EAGER and f.error is None), None)
     rows = [
@@ -142,24 +142,14 @@ def _describe(
         "versions": {package: package_version(package) for package in dict.fromkeys(packages)},
         "runs": runs,
         "engines": rows,
-        "not_installed": _what_to_install(device),
+        "not_installed": {
+            kind: missing_packages(kind) or ["a C compiler"]
+            for kind in KINDS
+            if KINDS[kind].device in ("", device)
+            and (missing_packages(kind) or lacks_compiler(kind))
+        },
         "fastest": fastest_equal(figures),
     }
-
-
-def _what_to_install(device: str) -> dict[str, str]:
-    """Return for each engine that is not installed the command that would install it."""
-    from s3d.infer.engines.engine import KINDS, lacks_compiler, missing_packages
-
-    found = {}
-    for name, kind in KINDS.items():
-        if kind.device not in ("", device):
-            continue
-        if missing := missing_packages(name):
-            found[name] = f"pip install {' '.join(missing)}"
-        elif lacks_compiler(name):
-            found[name] = "apt install gcc, or another C compiler"
-    return found
 
 
 def _processor() -> str:

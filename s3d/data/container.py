@@ -127,11 +127,16 @@ def decode_stream(container: InputContainer, stream: VideoStream) -> Iterator[Vi
 
 def decode_packet(packet: Packet[VideoStream]) -> list[VideoFrame]:
     """Return the frames that a packet completes; none where it is damaged."""
+    # One bad packet costs its frame, not all that follow.
+    return try_packet(packet) or []
+
+
+def try_packet(packet: Packet[VideoStream]) -> list[VideoFrame] | None:
+    """Return the frames that a packet completes; None where it is damaged."""
     try:
         return packet.decode()
     except av.error.FFmpegError:
-        # One bad packet costs its frame, not all that follow.
-        return []
+        return None
 
 
 def sane_rate(stream: VideoStream) -> float:

@@ -19,7 +19,7 @@ from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from s3d.data.container import decode_packet, read_packets
+from s3d.data.container import decode_packet, read_packets, try_packet
 from s3d.data.video_info import SeekPoints, Times
 
 LEAST_SKIP_FRAMES = 8
@@ -210,7 +210,10 @@ def _frames_from(
             # HEVC leaves out pictures that are stored after where it begins and shown before.
             if stamp is None or packet.pts >= stamp:
                 heappush(due, packet.pts)
-        for frame in decode_packet(packet):
+        frames = try_packet(packet)
+        if frames is None:  # At once: what is decoded from it comes out before it is missed.
+            raise AstrayError
+        for frame in frames:
             if not due or heappop(due) != frame.pts or frame.is_corrupt:
                 raise AstrayError
             yield frame

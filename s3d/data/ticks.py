@@ -80,7 +80,7 @@ def read_pieces(source: FrameSource, spec: ClipSpec, wish: TickWish) -> Iterator
         EndsEarlyError: It gives fewer frames than it promised; complete pieces came before.
     """
     info = source.info
-    indices = tick_indices(info, spec)
+    indices, looked_at = tick_indices(info, spec), np.flatnonzero(wish.is_looked_at)
     size = resized_px(info.height_px, info.width_px, spec)
     frames: Iterator[Picked] | None = None
     picked: Picked | None = None
@@ -97,6 +97,11 @@ def read_pieces(source: FrameSource, spec: ClipSpec, wish: TickWish) -> Iterator
             is_counted |= picked.is_counted
             if tick in wish.glances and picked.glance is not None:
                 glances.append((tick, picked.glance))
+        # That a tick nobody looks at is there is known by the next that somebody does.
+        after = int(np.searchsorted(looked_at, stop))
+        if not wish.is_looked_at[stop - 1] and frames is not None and after < len(looked_at):
+            while picked is None or picked.place < indices[looked_at[after]]:
+                picked = next(frames)
         yield Piece(first, out, is_counted, tuple(glances))
 
 

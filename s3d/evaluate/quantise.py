@@ -13,8 +13,8 @@ from torch import Tensor
 from s3d.data.video_list import VideoList
 from s3d.errors import InputError
 from s3d.evaluate.evaluation import Evaluation, evaluate
-from s3d.infer.calibrate import calibrate
 from s3d.infer.engines.int8 import INT8, check_int8
+from s3d.infer.find_ranges import find_ranges
 from s3d.infer.recognizer import Recognizer
 from s3d.infer.views import read_views
 from s3d.models.model_file import ModelFile
@@ -82,7 +82,7 @@ def quantise(
     scored = videos.take(videos.evaluated_part)
     before = evaluate(plain, scored, protocol, progress=watch("scoring in 32 bits"))
     part, shown = _read_clips(videos, model, clips)
-    ranges = calibrate(model.network, model.spec, shown, watch("looking at values"))
+    ranges = find_ranges(model.network, model.spec, shown, watch("looking at values"))
     ranged = replace(model, ranges=ranges)
     rounded = Recognizer(ranged).use(INT8)
     after = evaluate(rounded, scored, protocol, progress=watch("scoring in 8 bits"))

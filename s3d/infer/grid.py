@@ -72,6 +72,7 @@ class WindowGrid:
         if self.count > self.regular:
             last = self.start(self.regular)
             found[last :: self.every if self.ticks >= self.window else 1] = True
+        found[-1] = True  # So that a video that lacks it is known.
         return found
 
     def pieces(self, first_window: int) -> Iterator[tuple[int, int]]:

@@ -154,7 +154,7 @@ class Scan:
             return
         pieces = grid.pieces(grid.resume_at(start.done))
         wish = TickWish(grid.find_looked_at(), pieces, start.glances, start.counts)
-        is_counted, due, after = start.counts, grid.start(start.done), None
+        is_counted, due, after = False, grid.start(start.done), None
         spec = self.recognizer.spec
         ahead = iterate_ahead(lambda: read_pieces(source, spec, wish), PIECES_AHEAD)
         with closing(ahead) as read:

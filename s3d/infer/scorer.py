@@ -9,6 +9,7 @@ window 2         |-----------|
 from __future__ import annotations
 
 from dataclasses import dataclass
+from time import perf_counter
 
 import torch
 from torch import Tensor
@@ -23,6 +24,9 @@ from s3d.models.reach import TimeMap
 
 TOLERANCE = 1e-5
 """Of the norm of the logits: windows that share and differ by more do not share any longer."""
+
+TRIALS = 3
+"""Windows that are computed both ways. The first prepares what others need, and is not timed."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,15 +47,15 @@ class ScoredWindow:
 class WindowScorer:
     """Score windows of a stream of frames, one every `stride_frames`.
 
-    What overlapping windows share is computed once, where that saves work and where the answers are
-    those of each window by itself: the first window that shares is computed both ways.
+    What overlapping windows share is computed once, where that saves time and where the answers are
+    those of each window by itself. The first windows that share are computed both ways to see it.
 
     Attributes:
         window_frames: Frames of a window.
         stride_frames: From the start of one to that of the next.
         looks_at_every: Only frames whose number is a multiple of it matter, counted from the start
             of a window.
-        shares_until: The last block that windows share; None where they share none.
+        sharing: What windows share.
     """
 
     def __init__(self, recognizer: Recognizer, stride_frames: int, *, reuse: bool = True) -> None:
@@ -72,15 +76,19 @@ class WindowScorer:
         times = TimeMap(recognizer.network, recognizer.spec.size_px)
         self.looks_at_every = _frame_step(times, self.window_frames)
         self._windows: Windows = PlainWindows(self.engine, self.window_frames, stride_frames)
-        self.shares_until: str | None = None
+        self.sharing = plan_sharing(times, self.window_frames, stride_frames)
         # A window that overlaps no other shares nothing.
-        if reuse and stride_frames < self.window_frames:
-            sharing = plan_sharing(times, self.window_frames, stride_frames)
-            if sharing.stages:
-                self._windows = SharedWindows(self.engine, times, sharing, stride_frames)
-                self.shares_until = sharing.until
-        self._is_proven = False
+        if not reuse or stride_frames >= self.window_frames:
+            self.sharing = self.sharing.nothing
+        if self.sharing.stages:
+            self._windows = SharedWindows(self.engine, times, self.sharing, stride_frames)
+        self._trials: list[tuple[float, float]] = []
         self.reset()
+
+    @property
+    def shares_until(self) -> str | None:
+        """Return the last block that windows share; None where they share none."""
+        return self.sharing.until
 
     def reset(self, first_frame: int = 0) -> None:
         """Begin anew: the next frame that is pushed has this number.
@@ -128,28 +136,35 @@ class WindowScorer:
         return [_scored(first, self.engine.logits(window[None])[0])]
 
     def _score(self, count: int) -> list[ScoredWindow]:
-        starts = [self._windows.start + i * self.stride_frames for i in range(count)]
-        logits = self._windows.score(count)
-        if isinstance(self._windows, SharedWindows) and not self._is_proven:
-            logits = self._prove(starts, logits)
-        self._end = starts[-1] + self.window_frames
-        return [_scored(start, row) for start, row in zip(starts, logits, strict=True)]
+        found = []
+        while count and isinstance(self._windows, SharedWindows) and len(self._trials) < TRIALS:
+            found.append(_scored(self._windows.start, self._try(self._windows)))
+            count -= 1
+        if count:
+            starts = [self._windows.start + i * self.stride_frames for i in range(count)]
+            rows = self._windows.score(count)
+            found += [_scored(start, row) for start, row in zip(starts, rows, strict=True)]
+        self._end = found[-1].first_frame + self.window_frames
+        return found
 
-    def _prove(self, starts: list[int], logits: Tensor) -> Tensor:
-        """Return logits that hold: the first of a window that shares is compared with its own."""
-        number = next((i for i, s in enumerate(starts) if s > self._first_window), None)
-        if number is None:
-            return logits
-        shared = self._windows
-        plain = PlainWindows(self.engine, self.window_frames, self.stride_frames)
-        plain.start, plain.frames = starts[0], shared.frames
-        begin, end = starts[number], starts[number] + self.window_frames
-        own = self.engine.logits(shared.frames.take(begin, end)[None])[0]
-        if float((logits[number] - own).norm()) <= TOLERANCE * float(own.norm()):
-            self._is_proven = True
-            return logits
-        self._windows, self.shares_until = plain, None
-        return plain.score(len(starts))
+    def _try(self, shared: SharedWindows) -> Tensor:
+        """Return logits (K,) of the next window, computed both ways; and see which is to stay."""
+        start, begin = shared.start, perf_counter()
+        found = shared.score(1)[0]
+        if start == self._first_window:  # There is none yet to share with.
+            return found
+        middle = perf_counter()
+        own = self.engine.logits(shared.frames.take(start, start + self.window_frames)[None])[0]
+        self._trials.append((middle - begin, perf_counter() - middle))
+        is_equal = float((found - own).norm()) <= TOLERANCE * float(own.norm())
+        seconds_shared, seconds_plain = map(
+            sum, zip(*self._trials[1:] or [(0.0, 0.0)], strict=True)
+        )
+        if not is_equal or (len(self._trials) == TRIALS and seconds_shared > seconds_plain):
+            plain = PlainWindows(self.engine, self.window_frames, self.stride_frames)
+            plain.start, plain.frames = shared.start, shared.frames
+            self._windows, self.sharing = plain, self.sharing.nothing
+        return own
 
 
 def _frame_step(times: TimeMap, frames: int) -> int:

@@ -6,6 +6,7 @@ step t of the output  <-  steps  stride t - before ... stride t + after  of the 
 from __future__ import annotations
 
 import copy
+import math
 from dataclasses import dataclass
 from functools import cache
 
@@ -101,6 +102,11 @@ class TimeMap:
         reach = graph_reach(graph)
         steps_out = 1 if until == HEAD else graph.output.shape[1]
         return BlockInTime(until, steps, steps_out, reach, count_macs(graph))
+
+    def bytes_a_step(self, name: str | None) -> int:
+        """Return the bytes of one step of what a block gives; None is a frame of uint8."""
+        values = math.prod(self._shapes[name])
+        return values if name is None else 4 * values
 
     def blocks(self, frames: int) -> list[BlockInTime]:
         """Return every block's, for clips of so many frames."""

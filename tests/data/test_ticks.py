@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from s3d.data.frame_source import open_source
 from s3d.data.sample import clip_indices
 from s3d.data.ticks import Piece, TickWish, count_ticks, glance_size, read_pieces, tick_indices
 from s3d.data.transform import centre_crop
+from s3d.data.video_info import EndsEarlyError
 from tests.conftest import WriteVideo
 from tests.data.test_seek import moving
 
@@ -80,6 +82,22 @@ def test_ticks_that_nobody_looks_at_are_not_converted(
     assert calls == [20]
     pieces_of(source, spec, (30, 40))  # Nor are those that come before.
     assert calls == [30]
+
+
+def test_a_piece_whose_end_is_not_there_is_not_given(
+    tmp_path: Path, write_video: WriteVideo
+) -> None:
+    spec = spec_of(25.0)
+    source = open_source(write_video(tmp_path / "v.mp4", moving(41), 25), spec)
+    times = np.arange(50) / 25.0
+    source.info = replace(
+        source.info, frames=50, times_seconds=times, duration_seconds=2.0, seek=None
+    )
+    is_looked_at = np.arange(50) % 2 == 0
+    pieces = read_pieces(source, spec, TickWish(is_looked_at, [(30, 40), (40, 42), (42, 50)]))
+    assert next(pieces).first == 30  # 40 is there, so 39 is.
+    with pytest.raises(EndsEarlyError, match="41 frames decode"):
+        next(pieces)  # 40 is there, 41 is not, and nobody looks at it.
 
 
 def test_pieces_with_gaps_between_them(tmp_path: Path, write_video: WriteVideo) -> None:

@@ -66,6 +66,12 @@ def test_with_nothing_that_looks_like_something_the_best_of_both() -> None:
     assert (kept, false) == (1.0, 0.5)
 
 
+def test_of_equals_the_widest_gap() -> None:
+    # From 0.2 to 0.25 all is kept and half is silent; from 0.3 to 0.9 the other way round.
+    found = scores_of([0.9, 0.25], quiet=[0.2, 0.3])
+    assert choose_threshold(found, 0.5) == 0.6
+
+
 def test_it_is_rounded_down_and_never_nothing() -> None:
     assert choose_threshold(scores_of([0.123456]), 1.0) == 0.1234
     assert choose_threshold(scores_of([1e-9]), 1.0) == 1e-4
@@ -119,6 +125,19 @@ def test_windows_are_those_of_a_timeline(model: Path, data: Path) -> None:
     assert found.kept_share == 1.0
     assert found.nothing_windows == len(quiet) == 17
     assert found.false_share == pytest.approx(float((quiet >= found.value).mean()), abs=1e-4)
+
+
+def test_a_video_half_of_which_is_right_counts_half(
+    model: Path, data: Path, write_video: WriteVideo
+) -> None:
+    recognizer = load(model)
+    mixed = write_video(data / "mixed.mp4", coloured(("red", 30), ("blue", 30)), 8)
+    timeline = recognizer.timeline(mixed)
+    share = float((timeline.scores.argmax(1) == recognizer.labels.index("red")).mean())
+    assert 0.3 < share < 0.7
+    videos = (Video(str(mixed), "red"), Video(str(data / "clips" / "red" / "0.mp4"), "red"))
+    found = calibrate(recognizer, VideoList(videos, ("red",), "list", ())).threshold
+    assert found.right_share == pytest.approx((share + 1) / 2, abs=1e-4)
 
 
 def test_a_label_that_means_nothing_makes_videos_of_nothing(model: Path, data: Path) -> None:

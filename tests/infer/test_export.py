@@ -18,11 +18,11 @@ import torch
 from s3d.clip import ClipSpec
 from s3d.data.loader import normalise
 from s3d.errors import InputError
-from s3d.infer.calibrate import calibrate
 from s3d.infer.export import formats
 from s3d.infer.export.export import change_clip, export_model
 from s3d.infer.export.formats import FORMATS, find_format, name_format
 from s3d.infer.export.parity import TOLERANCE
+from s3d.infer.find_ranges import find_ranges
 from s3d.infer.recognizer import Recognizer
 from s3d.models.model_file import ModelFile
 from s3d.models.network import build
@@ -172,7 +172,7 @@ def test_a_model_with_ranges_goes_to_openvino_in_8_bits(tmp_path: Path) -> None:
     has("openvino")
     model = make("s3d_fast")
     clips = [torch.from_numpy(clip) for clip in draw(2, 16)]
-    ranged = replace(model, ranges=calibrate(model.network, SPEC, clips))
+    ranged = replace(model, ranges=find_ranges(model.network, SPEC, clips))
     exported = export_model(ranged, tmp_path / "m.xml")
     plain = export_model(model, tmp_path / "plain.xml")
     assert (exported.bits, plain.bits) == (8, 32)
@@ -188,7 +188,7 @@ def test_to_other_formats_it_goes_in_32_bits(tmp_path: Path) -> None:
     has("onnx")
     model = make("i2d")
     clips = [torch.from_numpy(clip) for clip in draw(1, 16)]
-    ranged = replace(model, ranges=calibrate(model.network, SPEC, clips))
+    ranged = replace(model, ranges=find_ranges(model.network, SPEC, clips))
     assert export_model(ranged, tmp_path / "m.onnx").bits == 32
     check_file("onnx", tmp_path / "m.onnx", model, [(1, 16)])
 
@@ -333,6 +333,12 @@ def test_clips_that_cannot_be_are_refused(
     assert not list(tmp_path.iterdir())
 
 
-def test_a_program_of_torch_names_no_folder_of_this_machine(tmp_path: Path) -> None:
-    export_model(make("i2d", spec=replace(SPEC, frames=4)), tmp_path / "m.pt2")
+def test_a_program_of_torch_holds_no_clip_and_names_no_folder_of_this_machine(
+    tmp_path: Path,
+) -> None:
+    spec = replace(SPEC, frames=4, size_px=(256, 256), resize_px=(256, 256))
+    model = make("i2d", spec=spec)
+    exported = export_model(model, tmp_path / "m.pt2")
+    weights = sum(4 * p.numel() for p in model.network.parameters())
+    assert exported.size_bytes < weights + 1_000_000  # Two clips are 1.6 MB.
     assert str(Path(formats.__file__).parents[3]).encode() not in (tmp_path / "m.pt2").read_bytes()

@@ -11,11 +11,11 @@ from torch import Tensor
 
 from s3d.clip import ClipSpec
 from s3d.errors import InputError
-from s3d.infer.calibrate import calibrate
 from s3d.infer.engines import int8, openvino_model
 from s3d.infer.engines.int8 import Int8Engine, choose_int8
 from s3d.infer.engines.openvino_model import build_openvino_model
 from s3d.infer.engines.openvino_runner import OpenVinoRunner
+from s3d.infer.find_ranges import find_ranges
 from s3d.infer.recognizer import Recognizer
 from s3d.models.graph import Graph, build_graph
 from s3d.models.model_file import ModelFile
@@ -39,7 +39,7 @@ def draw_frames(batch: int) -> Tensor:
 def make(word: str, style: str = "paper") -> tuple[Network, Ranges]:
     torch.manual_seed(0)
     network = build(word, num_classes=5, width=0.1, style=style).eval()
-    return network, calibrate(network, SPEC, list(draw_frames(2)))
+    return network, find_ranges(network, SPEC, list(draw_frames(2)))
 
 
 def graph_of(network: Network, batch: int = 1) -> Graph:

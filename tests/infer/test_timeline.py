@@ -19,11 +19,12 @@ from s3d.data import ahead, frame_source
 from s3d.data.frame_source import open_source
 from s3d.data.ticks import tick_indices
 from s3d.data.transform import centre_crop, resized_px
+from s3d.data.video_info import EndsEarlyError
 from s3d.errors import InputError
 from s3d.infer import timeline as timeline_module
 from s3d.infer.recognizer import Recognizer, load
 from s3d.infer.record import Record
-from s3d.infer.scan import Scan, ScanRecipe
+from s3d.infer.scan import Scan, ScanRecipe, cut_short
 from s3d.infer.segments import SegmentRule
 from tests.conftest import WriteVideo
 
@@ -82,7 +83,8 @@ def test_windows_score_as_their_frames_do(
     size = resized_px(source.info.height_px, source.info.width_px, spec)
     frames = centre_crop(source.read(tick_indices(source.info, spec), size), spec.size_px)
     starts = np.rint(found.start_seconds * RATE).astype(int)
-    stride = round(found.stride_seconds * RATE)
+    stride = {None: 1, 0.5: 4, 0.7: 6}[options.get("stride_seconds")]
+    assert found.stride_seconds == stride / RATE
     wanted = [*range(0, 78, stride)]
     assert starts.tolist() == wanted + ([77] if wanted[-1] != 77 else [])
     for start, scores in zip(starts, found.scores, strict=True):
@@ -229,6 +231,16 @@ def test_going_on_does_not_decode_what_was_scored(
     assert found.scored == whole.windows - 60
     assert firsts == [60]
     assert found.scores.tobytes() == whole.scores.tobytes()
+    # Where only the window at the end is left, it is read with the one before, as at first.
+    stride = recognizer.timeline(film, 0.5)
+    assert stride.grid.regular == 20
+    with Record(record, stride.record.settings, 2) as new:
+        for entry in list(stride.record.windows())[:20]:
+            new.add_window(*entry)
+    firsts.clear()
+    last = recognizer.timeline(film, 0.5, record=record)
+    assert (last.scored, firsts) == (1, [76])
+    assert last.scores.tobytes() == stride.scores.tobytes()
 
 
 def cut_record(recognizer: Recognizer, film: Path, record: Path, windows: int) -> None:
@@ -342,6 +354,13 @@ def test_a_file_that_breaks_in_the_middle_gives_the_same_however_it_is_read(
         again = recognizer.timeline(broken, 0.5, record=record.path)
         assert again.scored == whole.windows - windows
         assert again.scores.tobytes() == whole.scores.tobytes()
+
+
+def test_a_file_that_gives_nothing_is_named(recognizer: Recognizer, film: Path) -> None:
+    info = open_source(film, recognizer.spec).info
+    assert cut_short(info, EndsEarlyError(3)).frames == 3
+    with pytest.raises(InputError, match="no frame of it can be decoded"):
+        cut_short(info, EndsEarlyError(0))
 
 
 def test_what_is_no_video_is_one_line(recognizer: Recognizer, tmp_path: Path) -> None:

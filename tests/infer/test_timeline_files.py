@@ -280,6 +280,12 @@ def test_small_pictures_lie_in_one(tmp_path: Path) -> None:
     assert "background-position:33.333% 33.333%" in shots.draw(13)
 
 
+def test_a_picture_that_is_none_of_ours_is_left_out() -> None:
+    small, large = (np.zeros((side, side, 3), np.uint8) for side in (90, 600))
+    pictures = [(0.0, encode_frame(large)), (1.0, encode_frame(small)), (2.0, b"none")]
+    assert collect_shots(pictures).seconds == (1.0,)
+
+
 def test_times_are_summed_by_label() -> None:
     found = sum_times((Segment(0, 1, "a", 1), Segment(1, 4, "b", 1), Segment(5, 6.5, "a", 1)))
     assert found == {"b": 3.0, "a": 2.5}

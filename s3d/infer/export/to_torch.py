@@ -42,6 +42,7 @@ def _trace(module: PlainModule) -> torch.export.ExportedProgram:
         program = torch.export.export(module, (example,), dynamic_shapes={"frames": axes})
     for node in program.graph.nodes:
         node.meta.pop("stack_trace", None)  # It names folders of this machine.
+    program.example_inputs = None  # Clips as large as the weights would be kept in the file.
     return program
 
 

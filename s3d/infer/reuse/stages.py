@@ -18,7 +18,13 @@ from s3d.models.graph import HEAD
 from s3d.models.reach import BlockInTime, Reach, TimeMap
 
 LEAST_SAVING = 0.1
-"""Share of the multiply-adds that must be saved for sharing to be worth its trouble."""
+"""Share of the work that must be saved for sharing to be worth its trouble."""
+
+CALL_MACS = 30_000_000
+"""Multiply-adds that could be done in the time it takes to call an engine."""
+
+BYTE_MACS = 30
+"""Multiply-adds that could be done in the time it takes to hand a byte to an engine or back."""
 
 
 @dataclass(frozen=True)
@@ -74,12 +80,19 @@ class Sharing:
     Attributes:
         stages: What is run once for all windows, in order; none where nothing is worth it.
         macs_plain: Multiply-adds of a window by itself.
-        macs_shared: Multiply-adds a window costs this way.
+        macs_shared: Multiply-adds a window takes this way.
+        saving: Share of the work that is saved, calls and copies counted.
     """
 
     stages: tuple[Stage, ...]
     macs_plain: int
     macs_shared: int
+    saving: float = 0.0
+
+    @property
+    def nothing(self) -> Sharing:
+        """Return that nothing is shared."""
+        return Sharing((), self.macs_plain, self.macs_plain)
 
     @property
     def until(self) -> str | None:
@@ -98,19 +111,36 @@ def plan_sharing(times: TimeMap, window_frames: int, stride_frames: int) -> Shar
     blocks = times.blocks(window_frames)
     head = times.measure(BLOCKS[-1], HEAD, blocks[-1].steps_out).macs
     plain = sum(block.macs for block in blocks) + head
-    best = Sharing((), plain, plain)
+    nothing = best = Sharing((), plain, plain)
     stages: list[Stage] = []
-    spent, left = 0, plain
+    macs, left, moved = 0, plain, 0
     for group in group_blocks(blocks):
         stage = _make_stage(times, group, stages[-1] if stages else None)
         if stage is None or stride_frames % stage.frames_a_step:
             break
         stages.append(stage)
         left -= sum(block.macs for block in group)
-        spent += _macs_a_window(times, stage, stride_frames // stage.frames_a_step)
-        if spent + left < best.macs_shared:
-            best = Sharing(tuple(stages), plain, spent + left)
-    return best if best.macs_shared <= (1 - LEAST_SAVING) * plain else Sharing((), plain, plain)
+        parts = _parts_a_window(times, stage, stride_frames // stage.frames_a_step)
+        macs += sum(times.measure(stage.after, stage.until, p.end - p.begin).macs for p in parts)
+        moved += sum(CALL_MACS + BYTE_MACS * _bytes_of(times, stage, p) for p in parts)
+        handed = CALL_MACS + BYTE_MACS * times.bytes_a_step(stage.until) * stage.steps_out
+        saving = 1 - (macs + left + moved + handed) / (plain + CALL_MACS)
+        if saving > best.saving:
+            best = Sharing(tuple(stages), plain, macs + left, saving)
+    return best if best.saving >= LEAST_SAVING else nothing
+
+
+def _parts_a_window(times: TimeMap, stage: Stage, steps: int) -> list[Part]:
+    """Return what a stage computes for each window: its new steps and its own borders."""
+    far = 8 * stage.steps_out  # Anywhere in the middle of a stream.
+    parts = [stream_part(times, stage, far, far + steps), stage.left, stage.right]
+    return [part for part in parts if part is not None]
+
+
+def _bytes_of(times: TimeMap, stage: Stage, part: Part) -> int:
+    """Return the bytes that go into and come out of a stage for some of its steps."""
+    given = times.bytes_a_step(stage.after) * (part.end - part.begin)
+    return given + times.bytes_a_step(stage.until) * (part.skipped + part.count)
 
 
 def group_blocks(blocks: list[BlockInTime]) -> Iterator[list[BlockInTime]]:
@@ -197,14 +227,3 @@ def stream_part(times: TimeMap, stage: Stage, first: int, stop: int) -> Part:
     while times.measure(stage.after, stage.until, end - begin).reach != reach:
         end += 1
     return Part(begin, end, first - begin // stride, stop - first)
-
-
-def _macs_a_window(times: TimeMap, stage: Stage, steps: int) -> int:
-    """Return the multiply-adds of a stage for each window: its new steps and its own borders."""
-    far = 8 * stage.steps_out  # Anywhere in the middle of a stream.
-    parts = [stream_part(times, stage, far, far + steps), stage.left, stage.right]
-    return sum(
-        times.measure(stage.after, stage.until, part.end - part.begin).macs
-        for part in parts
-        if part is not None
-    )

@@ -4,9 +4,17 @@ from __future__ import annotations
 
 import pytest
 
+from s3d.infer.reuse import stages as stages_module
 from s3d.infer.reuse.stages import Part, Sharing, cut_part, plan_sharing
 from s3d.models.reach import TimeMap
 from tests.infer.reuse.nets import SIZE_PX, make_network
+
+
+@pytest.fixture(autouse=True)
+def calls_are_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let networks as small as these share as larger ones do."""
+    monkeypatch.setattr(stages_module, "CALL_MACS", 0)
+    monkeypatch.setattr(stages_module, "BYTE_MACS", 0)
 
 
 def plan(word: str, window: int = 64, stride: int = 16, style: str = "torchvision") -> Sharing:
@@ -72,3 +80,14 @@ def test_a_slice_is_padded_as_the_whole_is() -> None:
         part = cut_part(times, whole, "mixed3c", 3, 5)
         assert (part.end - part.begin) % 2 == steps % 2
         assert times.measure("mixed3c", "pool4a", part.end - part.begin).reach == whole.reach
+
+
+def test_calls_and_copies_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    free = plan("i3d_top_4")
+    monkeypatch.setattr(stages_module, "CALL_MACS", free.macs_plain // 20)
+    dear = plan("i3d_top_4")
+    assert 0 < len(dear.stages) < len(free.stages)
+    assert free.saving == pytest.approx(1 - free.macs_shared / free.macs_plain)
+    assert dear.saving < 1 - dear.macs_shared / dear.macs_plain
+    monkeypatch.setattr(stages_module, "CALL_MACS", free.macs_plain)
+    assert not plan("i3d_top_4").stages

@@ -9,7 +9,7 @@ from torch import Tensor
 from s3d.clip import ClipSpec
 from s3d.data.loader import normalise
 from s3d.errors import InputError
-from s3d.infer.calibrate import BINS, SHARES, best_share, calibrate
+from s3d.infer.find_ranges import BINS, SHARES, best_share, find_ranges
 from s3d.models.graph import build_graph
 from s3d.models.network import Network, build
 from s3d.models.quantise import find_groups
@@ -44,14 +44,14 @@ def test_ranges_lie_by_the_largest_values(network: Network) -> None:
     with torch.no_grad():
         for clip in clips:
             network(normalise(clip[None], SPEC))
-    ranges = calibrate(network, SPEC, clips).highest
+    ranges = find_ranges(network, SPEC, clips).highest
     last = {"conv1a": "conv1a.1", "conv2b": "conv2b", "mixed4d": "mixed4d.entry.0"}
     for name, node in last.items():
         assert SHARES[0] * seen[name] < ranges[node] <= seen[name] * 1.0001, name
 
 
 def test_every_place_has_a_range_and_those_that_meet_one(network: Network) -> None:
-    ranges = calibrate(network, SPEC, draw_clips(1)).highest
+    ranges = find_ranges(network, SPEC, draw_clips(1)).highest
     groups = find_groups(build_graph(network, (1, 3, 4, 32, 32), spec=SPEC))
     assert set(ranges) == {node.name for group in groups for node in group}
     for group in groups:
@@ -63,7 +63,7 @@ def test_a_dead_place_has_a_range_too() -> None:
     network = build("s3d", num_classes=2, width=0.05).eval()
     with torch.no_grad():
         network.conv2b.norm.bias.fill_(-1e3)
-    ranges = calibrate(network, SPEC, draw_clips(1))
+    ranges = find_ranges(network, SPEC, draw_clips(1))
     assert 0 < ranges.highest["conv2b"] < 1e-5
 
 
@@ -72,17 +72,17 @@ def test_values_that_are_not_finite_are_refused() -> None:
     with torch.no_grad():
         network.conv2b.norm.bias.fill_(float("inf"))
     with pytest.raises(InputError, match="not finite"):
-        calibrate(network, SPEC, draw_clips(1))
+        find_ranges(network, SPEC, draw_clips(1))
 
 
 def test_without_clips_there_are_no_ranges(network: Network) -> None:
     with pytest.raises(InputError, match="at least 1 clip"):
-        calibrate(network, SPEC, [])
+        find_ranges(network, SPEC, [])
 
 
 def test_progress_is_told_of_each_clip_twice(network: Network) -> None:
     told: list[tuple[int, int]] = []
-    calibrate(network, SPEC, draw_clips(2), lambda done, total: told.append((done, total)))
+    find_ranges(network, SPEC, draw_clips(2), lambda done, total: told.append((done, total)))
     assert told == [(1, 4), (2, 4), (3, 4), (4, 4)]
 
 

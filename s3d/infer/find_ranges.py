@@ -29,7 +29,7 @@ SMALLEST = 1e-6
 Progress = Callable[[int, int], None]
 
 
-def calibrate(
+def find_ranges(
     network: Network,
     spec: ClipSpec,
     clips: Sequence[Tensor],
