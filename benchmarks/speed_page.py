@@ -31,10 +31,10 @@ def format_roofline(record: dict[str, Any]) -> str:
     peak, later = record["peak"], record["peak_afterwards"]
     heads = (
         "network", "engine", "G multiply-adds", "GB moved", "arithmetic alone", "memory alone",
-        "measured", "GFLOP/s", "share of peak", "where the time goes",
+        "measured", "GFLOP/s", "share of peak", "where OpenVINO's time goes",
     )  # fmt: skip
     lines = [
-        f"{record['what'].capitalize()}; {_machine(record)}. Peak: {peak['gflops']:g} GFLOP/s "
+        f"{_sentence(record['what'])}; {_machine(record)}. Peak: {peak['gflops']:g} GFLOP/s "
         f"({later['gflops']:g} at the end of the run), {peak['gbytes_per_second']:g} GB/s "
         f"({later['gbytes_per_second']:g}).",
         "",
@@ -57,7 +57,7 @@ def format_engines(record: dict[str, Any]) -> str:
     row = record["s3d"]
     ratios, default = row["default_is_times_as_fast_as"], row["default"]
     lines = [
-        f"{record['what'].capitalize()}; {_machine(record)}; {row['rounds']} rounds.",
+        f"{_sentence(record['what'])}; {_machine(record)}; {row['rounds']} rounds.",
         "",
         *_table_head(("S3D", "median", f"{default} (the default) is as fast, times")),
     ]
@@ -122,6 +122,10 @@ PARTS = {
     "whole_path": format_whole_path,
     "roofline": format_roofline,
 }
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _machine(record: dict[str, Any]) -> str:

@@ -48,7 +48,7 @@ from s3d.models.model_file import ModelFile, save_model
 from s3d.models.published.sources import TORCHVISION_CLIP
 
 RECORD = Path(__file__).parent / "results" / "whole_path.json"
-CLIP = "SOX5yA1l24A.mp4"
+CLIP = "R6llTwEh07w.mp4"
 SIDES = ("ours", "torchvision")
 PACKAGES = ("openvino", "torchvision", "av")
 Scores = npt.NDArray[np.float32]

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
@@ -49,7 +49,8 @@ class Node:
 
     name: str
     shape: Shape
-    sources: tuple[Node, ...]
+    # Shown, each node would show all before it, and these all before them.
+    sources: tuple[Node, ...] = field(repr=False)
 
 
 @dataclass(frozen=True, eq=False)

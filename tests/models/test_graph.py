@@ -27,9 +27,11 @@ from s3d.models.graph import (
     Graph,
     MaxPooling,
     Node,
+    _pool_pads,
     build_graph,
     walk,
 )
+from s3d.models.layers import MaxPool
 from s3d.models.network import Network
 from s3d.models.style import MIL_NCE, PAPER, SLIM, STYLES
 from tests.models.published.publish import make_network
@@ -215,8 +217,23 @@ def test_a_graph_may_be_of_some_blocks(after: str | None) -> None:
     assert share_of_norm(run_slowly(graph, x)[graph.output], wanted) < 1e-9
 
 
+def test_a_graph_is_shown_at_once() -> None:
+    graph = build_graph(make_network("i2d", PAPER), (1, 3, 4, 32, 32))
+    assert len(repr(graph).splitlines()) < 1000 * len(graph.nodes)
+    assert "sources" not in repr(graph.output)
+
+
+def test_a_window_that_would_begin_behind_the_end_is_left_out() -> None:
+    pool = MaxPool((1, 2, 2), (2, 2, 2), STYLES["googlenet"])
+    x = torch.rand(1, 2, 4, 5, 6)
+    kernel, before, after = _pool_pads(pool, (4, 5, 6))
+    padded = F.pad(x, amounts(before, after))
+    assert torch.equal(F.max_pool3d(padded, kernel, pool.stride), pool(x))
+    assert (before, after) == ((0, 0, 0), (-1, 1, 0))
+
+
 def test_weights_are_copies() -> None:
-    network = make_network("s3d", PAPER)
+    network = make_network("s3d", replace(PAPER, temporal_norm="bias"))
     graph = build_graph(network, (1, 3, 4, 32, 32))
     frames = clips_of(1, 3, 4, 32, 32)
     before = run_slowly(graph, frames)[graph.output]
