@@ -48,7 +48,8 @@ def give_random_statistics(network: nn.Module) -> None:
     Fresh norms do nothing and a fresh head calls all classes alike: equal logits would say little.
     """
     generator = torch.Generator().manual_seed(0)
-    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm3d)]
+    kinds = (nn.BatchNorm2d, nn.BatchNorm3d)
+    norms = [module for module in network.modules() if isinstance(module, kinds)]
     momenta = [norm.momentum for norm in norms]
     with torch.no_grad():
         for norm in norms:
@@ -60,7 +61,8 @@ def give_random_statistics(network: nn.Module) -> None:
         network.eval()
         for norm, momentum in zip(norms, momenta, strict=True):
             norm.momentum = momentum
-        head = [module for module in network.modules() if isinstance(module, nn.Conv3d)][-1]
+        # Torchvision's head is a convolution, ours a linear layer.
+        head = [m for m in network.modules() if isinstance(m, (nn.Conv3d, nn.Linear))][-1]
         head.weight.normal_(0, 0.1, generator=generator)
 
 
