@@ -183,9 +183,8 @@ def test_memory_that_is_taken_up_again_is_counted_again() -> None:
     found, kept = [], []
     for _ in range(2):
         before = forget_peak()
-        take(100_000_000)
         # Small pieces lie in a heap, which keeps what is freed.
-        pieces = [np.ones(50_000, np.uint8) for _ in range(1000)]
+        pieces = [np.ones(50_000, np.uint8) for _ in range(2000)]
         after = read_peak()
         kept.append(pieces[-1])  # Behind it the heap cannot shrink by itself.
         del pieces
