@@ -43,24 +43,24 @@ class _ShrinkingPool(nn.Module):
 
 
 def give_random_statistics(network: nn.Module) -> None:
-    """Draw every norm's scale and a classifier that tells clips apart; measure statistics on noise.
+    """Draw every norm's statistics and scale, and a classifier that tells classes apart.
 
     Fresh norms do nothing and a fresh head calls all classes alike: equal logits would say little.
     """
     generator = torch.Generator().manual_seed(0)
-    kinds = (nn.BatchNorm2d, nn.BatchNorm3d)
-    norms = [module for module in network.modules() if isinstance(module, kinds)]
-    momenta = [norm.momentum for norm in norms]
+
+    def draw(tensor: Tensor, low: float, high: float) -> None:
+        tensor.uniform_(low, high, generator=generator)
+
     with torch.no_grad():
-        for norm in norms:
-            norm.weight.uniform_(0.8, 1.2, generator=generator)
-            norm.bias.uniform_(-0.2, 0.2, generator=generator)
-            norm.momentum = 1.0
-        coarse = torch.randn(4, 3, 4, 14, 14, generator=generator)
-        network.train()(nn.functional.interpolate(coarse, (16, 112, 112), mode="trilinear"))
-        network.eval()
-        for norm, momentum in zip(norms, momenta, strict=True):
-            norm.momentum = momentum
+        for module in network.modules():
+            if isinstance(module, (nn.BatchNorm2d, nn.BatchNorm3d)):
+                assert module.running_mean is not None
+                assert module.running_var is not None
+                draw(module.running_mean, -0.2, 0.2)
+                draw(module.running_var, 0.6, 1.6)
+                draw(module.weight, 0.8, 1.6)
+                draw(module.bias, -0.2, 0.4)
         # Torchvision's head is a convolution, ours a linear layer.
         head = [m for m in network.modules() if isinstance(m, (nn.Conv3d, nn.Linear))][-1]
         head.weight.normal_(0, 0.1, generator=generator)
