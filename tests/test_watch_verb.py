@@ -55,8 +55,8 @@ def test_a_file_gives_events_a_clip_and_a_summary(
     with listen([]) as (url, got):
         code = main([
             "watch", str(red_and_blue), "--model", str(tiny_model), "--json", "--nothing-labels",
-            "blue", "--stride", "0.25", "--windows", "--save", str(tmp_path / "clips"), "--before", "1",
-            "--after", "0.5", "--webhook", url,
+            "blue", "--stride", "0.25", "--windows", "--save", str(tmp_path / "clips"),
+            "--before", "1", "--after", "0.5", "--webhook", url,
         ])  # fmt: skip
     out, err = capsys.readouterr()
     assert (code, err) == (0, "")
