@@ -191,7 +191,14 @@ def watch(source: str, model: Path, seconds: float | None) -> list[dict[str, Any
     """Run `s3d watch` in a process of its own, and return what it says."""
     words = [sys.executable, "-m", "s3d", "watch", source, "--model", str(model), "--json"]
     words += ["--stride", str(STRIDE_SECONDS), "--threshold", str(THRESHOLD)]
-    words += ["--least", str(LEAST_SECONDS), "--nothing", NOTHING, "--smooth", str(SMOOTH_WINDOWS)]
+    words += [
+        "--least",
+        str(LEAST_SECONDS),
+        "--nothing-labels",
+        NOTHING,
+        "--smooth",
+        str(SMOOTH_WINDOWS),
+    ]
     words += ["--seconds", str(seconds)] if seconds else []
     done = subprocess.run(words, stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode:

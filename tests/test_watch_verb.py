@@ -54,9 +54,9 @@ def test_a_file_gives_events_a_clip_and_a_summary(
 ) -> None:
     with listen([]) as (url, got):
         code = main([
-            "watch", str(red_and_blue), "--model", str(tiny_model), "--json", "--nothing", "blue",
-            "--stride", "0.25", "--windows", "--save", str(tmp_path / "clips"), "--before", "1",
-            "--after", "0.5", "--webhook", url,
+            "watch", str(red_and_blue), "--model", str(tiny_model), "--json", "--nothing-labels",
+            "blue", "--stride", "0.25", "--windows", "--save", str(tmp_path / "clips"),
+            "--before", "1", "--after", "0.5", "--webhook", url,
         ])  # fmt: skip
     out, err = capsys.readouterr()
     assert (code, err) == (0, "")
@@ -86,7 +86,7 @@ def test_a_file_gives_events_a_clip_and_a_summary(
 def test_lines_for_people(
     red_and_blue: Path, tiny_model: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = ["watch", str(red_and_blue), "--model", str(tiny_model), "--nothing", "blue"]
+    words = ["watch", str(red_and_blue), "--model", str(tiny_model), "--nothing-labels", "blue"]
     assert main([*words, "--stride", "0.25", "--seconds", "3"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("watching   ")
@@ -120,7 +120,7 @@ def test_a_server_that_drops_connections_loses_no_event(
 
     with serve(Script([act(n) for n in range(6)])) as url:
         code = main([
-            "watch", url, "--model", str(tiny_model), "--json", "--nothing", "blue",
+            "watch", url, "--model", str(tiny_model), "--json", "--nothing-labels", "blue",
             "--stride", "0.125", "--seconds", "8", "--threshold", "0.6",
         ])  # fmt: skip
     out, err = capsys.readouterr()
@@ -164,7 +164,7 @@ def test_a_signal_ends_it_with_a_summary(
 def test_a_pipe_of_standard_input(tiny_model: Path) -> None:
     film = make_film(coloured("b" * 60 + "rrrb", 10), 20)
     process = start(
-        "-", "--model", tiny_model, "--json", "--nothing", "blue", stdin=subprocess.PIPE
+        "-", "--model", tiny_model, "--json", "--nothing-labels", "blue", stdin=subprocess.PIPE
     )
     assert process.stdin is not None
     assert process.stdout is not None
@@ -208,7 +208,7 @@ def test_nobody_reads_what_it_prints(red_and_blue: Path, tiny_model: Path) -> No
         (["clip", "--threshold", "1.5"], "threshold is 1.5"),
         (["clip", "--leave", "0.9"], "leaving threshold is 0.9"),
         (["clip", "--smooth", "2"], "smoothed over 2 windows"),
-        (["clip", "--nothing", "green"], "label 'green' is to mean nothing"),
+        (["clip", "--nothing-labels", "green"], "label 'green' is to mean nothing"),
         (["clip", "--seconds", "-1"], "--seconds is -1"),
         (["clip", "--patience", "inf"], "--patience is inf"),
         (["clip", "--save", "clips", "--after", "1e9"], "--after is 1e"),

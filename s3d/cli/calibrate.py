@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from s3d.cli.model_options import load_recognizer
-from s3d.cli.parser import DATA_HELP, Verbs, add_verb
+from s3d.cli.parser import DATA_HELP, Verbs, add_verb, split_words
 from s3d.cli.terminal import print_error, progress_bar
 from s3d.errors import InputError
 from s3d.files import show_path
@@ -73,7 +73,7 @@ def run(options: argparse.Namespace) -> int:
         _list(options.data),
         quiet,
         keep=options.keep,
-        nothing_labels=tuple(filter(None, (options.nothing_labels or "").split(","))),
+        nothing_labels=split_words(options.nothing_labels),
         recipe=recipe,
         tell=progress_bar("calibrating"),
     )

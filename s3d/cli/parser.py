@@ -77,6 +77,11 @@ def add_verb(
     return parser
 
 
+def split_words(text: str | None) -> tuple[str, ...]:
+    """Return the words of an option such as A,B; none where it is not given."""
+    return tuple(word for word in (text or "").split(",") if word)
+
+
 def add_fields(
     parser: argparse.ArgumentParser,
     cls: type,

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from s3d.cli.model_options import load_recognizer
+from s3d.cli.parser import split_words
 from s3d.cli.terminal import print_error, progress_bar
 from s3d.errors import InputError
 from s3d.files import make_folder, show_path
@@ -141,7 +142,7 @@ def _rule(recognizer: Recognizer, options: argparse.Namespace) -> SegmentRule:
 
     found = find_threshold(recognizer.metrics)
     default = found.value if found else DEFAULT_THRESHOLD
-    nothing = tuple(filter(None, (options.nothing_labels or "").split(",")))
+    nothing = split_words(options.nothing_labels)
     rule = SegmentRule(
         default if options.threshold is None else options.threshold,
         options.leave,

@@ -14,7 +14,7 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from s3d.cli.model_options import add_model_options, load_recognizer
-from s3d.cli.parser import Verbs, add_verb
+from s3d.cli.parser import Verbs, add_verb, split_words
 from s3d.cli.watch_lines import summary_lines, tally_to_json
 from s3d.cli.watch_outputs import Outputs, add_output_options, done_lines, open_outputs
 from s3d.errors import InputError
@@ -75,8 +75,7 @@ def _add_event_options(parser: argparse.ArgumentParser) -> None:
         "--least", type=float, default=0.0, metavar="SECONDS", help="shorter events are dropped [0]"
     )
     parser.add_argument(
-        "--nothing", action="append", default=[], metavar="LABEL",
-        help="a label that means that nothing happens; may be given again",
+        "--nothing-labels", metavar="A,B", help="labels that mean that nothing happens"
     )  # fmt: skip
 
 
@@ -168,7 +167,7 @@ def _make_rule(recognizer: Recognizer, options: argparse.Namespace) -> SegmentRu
     found = find_threshold(recognizer.metrics)
     enter = found.value if found else DEFAULT_THRESHOLD
     enter = enter if options.threshold is None else options.threshold
-    nothing = tuple(options.nothing)
+    nothing = split_words(options.nothing_labels)
     return SegmentRule(enter, options.leave, options.smooth, options.least, nothing)
 
 
