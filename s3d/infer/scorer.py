@@ -58,13 +58,22 @@ class WindowScorer:
         sharing: What windows share.
     """
 
-    def __init__(self, recognizer: Recognizer, stride_frames: int, *, reuse: bool = True) -> None:
+    def __init__(
+        self,
+        recognizer: Recognizer,
+        stride_frames: int,
+        *,
+        reuse: bool = True,
+        is_timed: bool = True,
+    ) -> None:
         """Plan the work.
 
         Args:
             recognizer: The model; its clip is a window.
             stride_frames: At least 1.
             reuse: Whether windows may share.
+            is_timed: Whether they stop where it takes longer here. Then two runs over one video may
+                differ by rounding, as one engine does from another.
 
         Raises:
             InputError: There is no such stride.
@@ -83,6 +92,7 @@ class WindowScorer:
         if self.sharing.stages:
             self._windows = SharedWindows(self.engine, times, self.sharing, stride_frames)
         self._trials: list[tuple[float, float]] = []
+        self._is_timed = is_timed
         self.reset()
 
     @property
@@ -160,11 +170,12 @@ class WindowScorer:
         seconds_shared, seconds_plain = map(
             sum, zip(*self._trials[1:] or [(0.0, 0.0)], strict=True)
         )
-        if not is_equal or (len(self._trials) == TRIALS and seconds_shared > seconds_plain):
+        is_slow = self._is_timed and seconds_shared > seconds_plain
+        if not is_equal or (len(self._trials) == TRIALS and is_slow):
             plain = PlainWindows(self.engine, self.window_frames, self.stride_frames)
             plain.start, plain.frames = shared.start, shared.frames
             self._windows, self.sharing = plain, self.sharing.nothing
-        return own
+        return found if is_equal else own
 
 
 def _frame_step(times: TimeMap, frames: int) -> int:

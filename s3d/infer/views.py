@@ -120,6 +120,8 @@ def _all_frames(source: FrameSource, spec: ClipSpec, reverse: bool) -> Views:
     info = source.info
     indices = all_indices(info, spec)
     lengths = split_evenly(len(indices), longest_piece(spec))
+    if reverse:
+        lengths.reverse()  # The pieces are those that the reversed video would have.
     wanted = np.split(indices, np.cumsum(lengths)[:-1])
     if reverse:
         wanted.reverse()
