@@ -9,6 +9,9 @@ from s3d.cli.parser import Verbs, add_verb
 from s3d.cli.terminal import progress_bar
 
 
+ALL = "all"
+
+
 def add(verbs: Verbs) -> None:
     """Add the verb and its options."""
     text = "write a small data set of MP4 files whose actions only the order of frames tells apart"
@@ -17,7 +20,11 @@ def add(verbs: Verbs) -> None:
     parser.add_argument("--train-clips", type=int, default=100, metavar="N", help="a class [100]")
     parser.add_argument("--test-clips", type=int, default=25, metavar="N", help="a class [25]")
     parser.add_argument("--difficulty", type=float, default=0.5, metavar="D", help="0 to 1 [0.5]")
-    parser.add_argument("--actions", metavar="A,B", help="some of the actions, with commas [all]")
+    parser.add_argument(
+        "--actions", metavar="A,B",
+        help="some of the actions, with commas; all adds those that a look tells apart "
+        "[those of order]",
+    )  # fmt: skip
     parser.add_argument(
         "--seed", type=int, default=0, metavar="N", help="same seed, same files [0]"
     )
@@ -25,9 +32,11 @@ def add(verbs: Verbs) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Write the data set, and return the exit code."""
-    from s3d.data.synthetic import ACTIONS, SampleConfig, write_sample
+    from s3d.data.synthetic import ACTIONS, APPEARANCES, SampleConfig, write_sample
 
     names = options.actions.split(",") if options.actions else ACTIONS
+    if options.actions == ALL:
+        names = (*ACTIONS, *APPEARANCES)
     config = SampleConfig(
         options.train_clips,
         options.test_clips,

@@ -1,9 +1,12 @@
-"""What happens in the sample videos: actions that only the order of frames tells apart.
+"""What happens in the sample videos: actions that only the order of frames tells apart, and looks.
 
 Each pair of actions is one process, stationary in time: a cycle that runs on before and after the
 video, entered at a random phase. The second member is the same process played backwards. So the
 frames of any clip, as a set, are distributed alike for both members; so is any part of a clip that
 is chosen by place, such as every second frame.
+
+The classes of appearance are the opposite: a shape sways, which is the same played backwards, and
+only which shape it is tells the class.
 """
 
 from __future__ import annotations
@@ -27,6 +30,9 @@ ORDER_PAIRS: tuple[tuple[str, str], ...] = (
     ("approach", "leave"),
 )
 ACTIONS: tuple[str, ...] = tuple(name for pair in ORDER_PAIRS for name in pair)
+"""Classes of order: what `s3d sample` writes where nothing else is asked for."""
+APPEARANCES: tuple[str, ...] = ("sway_cross", "sway_disc", "sway_star", "sway_triangle")
+"""Classes of appearance: order says nothing of them."""
 
 
 @dataclass(frozen=True)
@@ -142,6 +148,21 @@ def _approach(stage: Stage, frames: Floats) -> None:
     stage.put(frames, stage.shape(), Pose(x, y, stage.radius(0.6), stage.tilt()))
 
 
+def _sway(shape: str) -> Callable[[Stage, Floats], None]:
+    """Return how a shape swings about a place: a cosine of random phase, the same backwards."""
+
+    def draw(stage: Stage, frames: Floats) -> None:
+        x, y = stage.spot(0.36)
+        turn = stage.rng.uniform(0, 2 * np.pi)
+        swing = 0.1 * np.cos(2 * np.pi * stage.cycle(0.3, 0.6))
+        pose = Pose(
+            x + np.cos(turn) * swing, y + np.sin(turn) * swing, stage.radius(1.2), stage.tilt()
+        )
+        stage.put(frames, shape, pose)
+
+    return draw
+
+
 PROCESSES: dict[str, Callable[[Stage, Floats], None]] = {
     "move_right": _move_right,
     "grow": _grow,
@@ -149,6 +170,7 @@ PROCESSES: dict[str, Callable[[Stage, Floats], None]] = {
     "open": _open,
     "rotate_clockwise": _rotate_clockwise,
     "approach": _approach,
+    **{name: _sway(name.removeprefix("sway_")) for name in APPEARANCES},
 }
 BACKWARDS: dict[str, str] = {
     "move_left": "move_right",
@@ -164,7 +186,7 @@ def draw_frames(action: str, stage: Stage) -> npt.NDArray[np.uint8]:
     """Return the frames of one video, (T, H, W, 3) uint8 RGB.
 
     Args:
-        action: One of ACTIONS.
+        action: One of ACTIONS or APPEARANCES.
         stage: Size, time, scene and luck. It does not know which member of the pair it stages.
     """
     frames = lay_ground(stage.scene, *_drift(stage), stage.size)

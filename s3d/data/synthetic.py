@@ -24,13 +24,14 @@ import av
 import numpy as np
 import numpy.typing as npt
 
-from s3d.data.actions import ACTIONS, ORDER_PAIRS, Stage, draw_frames
+from s3d.data.actions import ACTIONS, APPEARANCES, ORDER_PAIRS, Stage, draw_frames
 from s3d.data.scenes import Scene, draw_scene
 from s3d.errors import InputError
 from s3d.files import make_folder, write_atomically
 
 __all__ = [
     "ACTIONS",
+    "APPEARANCES",
     "ORDER_PAIRS",
     "SampleConfig",
     "SampleSummary",
@@ -39,6 +40,7 @@ __all__ = [
 ]
 
 FORMAT = 1
+KNOWN = (*ACTIONS, *APPEARANCES)  # The place of a name is part of its videos' seeds.
 SPLITS = ("train", "test")
 CONTENT = {"sample.json", "train.csv", "test.csv", *SPLITS}
 RATES_FPS = (10, 12, 15, 20, 24, 25, 30)
@@ -56,7 +58,7 @@ class SampleConfig:
         test_clips_per_class: Videos of each action in scenes that are not in train.
         seed: The same seed gives the same bytes.
         difficulty: 0 plain, large and clear .. 1 busy, small and faint.
-        actions: Names out of ACTIONS.
+        actions: Names out of ACTIONS and APPEARANCES.
         size_px: The shorter side of most videos; none is below it or above 1.5 times it.
         seconds: Shortest video; the longest is 1.2 times as long. Clips should be no longer than
             this: one that loops shows some frames twice, and which ones depends on the order.
@@ -78,7 +80,7 @@ class SampleConfig:
         _check_number("size_px", self.size_px, 32, 512)
         _check_number("seconds", self.seconds, 0.5, 60.0)
         if not self.actions:
-            raise InputError(f"no actions asked for; choose from {', '.join(ACTIONS)}.")
+            raise InputError(f"no actions asked for; choose from {', '.join(KNOWN)}.")
         for action in self.actions:
             _check_action(action)
         if len(set(self.actions)) < len(self.actions):
@@ -131,7 +133,7 @@ def render_video(
     """Draw one video without writing it.
 
     Args:
-        action: One of ACTIONS.
+        action: One of ACTIONS or APPEARANCES.
         seed: The same seed gives the same video, and the reversed one for the pair's other member.
         config: Gives difficulty, size and length.
         scene: Texture, colours and shapes; drawn from the seed if none is given.
@@ -240,7 +242,7 @@ def scene_of(split: str, number: int, config: SampleConfig) -> Scene:
 
 
 def _plan_video(split: str, action: str, index: int, scene: int, seed: int) -> Entry:
-    place = (seed, SPLITS.index(split), ACTIONS.index(action), index)
+    place = (seed, SPLITS.index(split), KNOWN.index(action), index)
     return Entry(
         path=f"{split}/{action}/{index:05d}.mp4",
         label=action,
@@ -340,11 +342,11 @@ def _count_from(
 
 
 def _check_action(action: str) -> None:
-    if action in ACTIONS:
+    if action in KNOWN:
         return
-    near = difflib.get_close_matches(str(action), ACTIONS, n=3)
+    near = difflib.get_close_matches(str(action), KNOWN, n=3)
     hint = f"Did you mean {' or '.join(near)}? " if near else ""
-    raise InputError(f"unknown action {action!r}. {hint}Known: {', '.join(ACTIONS)}.")
+    raise InputError(f"unknown action {action!r}. {hint}Known: {', '.join(KNOWN)}.")
 
 
 def _check_number(name: str, value: object, low: float, high: float) -> None:

@@ -24,7 +24,7 @@ from s3d.data.scenes import (
     sprite_of,
     texture_of,
 )
-from s3d.data.synthetic import ACTIONS, ORDER_PAIRS, SampleConfig, render_video, write_sample
+from s3d.data.synthetic import ACTIONS, APPEARANCES, ORDER_PAIRS, SampleConfig, render_video, write_sample
 from s3d.errors import InputError
 
 Frames = npt.NDArray[np.uint8]
@@ -49,7 +49,8 @@ def read_csv(path: Path) -> list[dict[str, str]]:
 
 
 def test_every_action_has_a_process_and_a_partner() -> None:
-    assert set(ACTIONS) == set(PROCESSES) | set(BACKWARDS)
+    assert set(ACTIONS) | set(APPEARANCES) == set(PROCESSES) | set(BACKWARDS)
+    assert not set(APPEARANCES) & {name for pair in ORDER_PAIRS for name in pair}
     assert all({BACKWARDS.get(a, a)} == {BACKWARDS.get(b, b)} for a, b in ORDER_PAIRS)
 
 
@@ -74,7 +75,7 @@ def test_compression_does_not_tell_the_order(quantiser: int) -> None:
     assert np.abs(decoded.astype(int) - frames).mean() < 20
 
 
-@pytest.mark.parametrize("action", ACTIONS)
+@pytest.mark.parametrize("action", [*ACTIONS, *APPEARANCES])
 @pytest.mark.parametrize("difficulty", [0.0, 1.0])
 def test_something_moves_in_every_video(action: str, difficulty: float) -> None:
     config = replace(SMALL, difficulty=difficulty, seconds=2.0)
