@@ -25,7 +25,6 @@ import torch
 from torch import Tensor, nn
 
 import s3d
-from benchmarks.machine import describe_machine
 from benchmarks.pairs import Work, medians_ms, time_in_turn, times_as_fast
 from benchmarks.peers import (
     compile_with_openvino,
@@ -37,6 +36,7 @@ from benchmarks.peers import (
 from benchmarks.speed_page import PAGE, format_engines, write_part
 from s3d.clip import ClipSpec
 from s3d.data.loader import normalise
+from s3d.explore.machine import describe_machine
 from s3d.infer.engines.choose import choose_engine, package_version
 from s3d.infer.engines.engine import Engine, usable_engines
 from s3d.infer.engines.measure import TOLERANCE, measure_engines

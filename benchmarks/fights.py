@@ -19,9 +19,9 @@ from datetime import date
 from pathlib import Path
 from typing import Any, get_type_hints
 
-from benchmarks.machine import describe_machine
 from s3d.data.videos import list_videos
 from s3d.evaluate.evaluation import evaluate
+from s3d.explore.machine import describe_machine
 from s3d.infer.recognizer import load
 from s3d.train.config import TrainConfig
 from s3d.train.train import train

@@ -33,12 +33,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from benchmarks.known_motion import MARGIN_PX, MOTIONS, end_point_error, random_texture, render
-from benchmarks.machine import describe_machine
 from s3d.data.decode import read_frames
 from s3d.data.flow.compute import FlowRecipe, compute_flow, to_grey
 from s3d.data.flow.file import save_flow
 from s3d.data.flow.folder import FlowWorkers
 from s3d.data.flow.tvl1 import TvL1
+from s3d.explore.machine import describe_machine
 
 Grey = npt.NDArray[np.uint8]
 Flow = npt.NDArray[np.float32]

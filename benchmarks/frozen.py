@@ -26,11 +26,11 @@ from torch import nn
 
 import s3d
 from benchmarks.fights import find_clips
-from benchmarks.machine import describe_machine
 from s3d.clip import ClipSpec
 from s3d.data.clips import read_centre
 from s3d.data.feature_store import DATA
 from s3d.data.loader import join_features, normalise
+from s3d.explore.machine import describe_machine
 from s3d.models.model_file import ModelFile, save_model
 from s3d.train.config import TrainConfig
 from s3d.train.display import Display

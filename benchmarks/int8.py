@@ -26,12 +26,12 @@ import torch
 from torch import Tensor
 
 import s3d
-from benchmarks.machine import describe_machine
 from s3d.clip import ClipSpec
 from s3d.data.synthetic import SampleConfig, write_sample
 from s3d.data.video_list import VideoList
 from s3d.data.videos import list_videos
 from s3d.evaluate.quantise import quantise
+from s3d.explore.machine import describe_machine
 from s3d.infer.engines.openvino_runner import OpenVinoRunner
 from s3d.infer.find_ranges import find_ranges
 from s3d.infer.views import read_views

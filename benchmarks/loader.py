@@ -32,13 +32,13 @@ from torch.nn import functional as F
 import s3d
 from benchmarks.clip_readers import READERS, THREADS, ClipJob, encode_jobs
 from benchmarks.fights import find_clips
-from benchmarks.machine import describe_machine
 from s3d.clip import ClipSpec
 from s3d.data.clips import Augmentation, draw_clip
 from s3d.data.decode import probe_video
 from s3d.data.loader import ClipLoader
 from s3d.data.store import FrameStore, open_videos
 from s3d.data.videos import list_videos
+from s3d.explore.machine import describe_machine
 
 RECORD = Path(__file__).parent / "results" / "loader.json"
 LONG_CLIP = ClipSpec(64, 25.0, (256, 256), (224, 224))

@@ -29,10 +29,10 @@ import numpy as np
 import torch
 
 import s3d
-from benchmarks.machine import describe_machine
 from s3d.clip import ClipSpec
 from s3d.data.actions import ACTIONS, Stage, draw_frames
 from s3d.data.scenes import draw_scene
+from s3d.explore.machine import describe_machine
 from s3d.models.model_file import ModelFile, save_model
 
 RECORD = Path(__file__).parent / "results" / "long_video.json"

@@ -18,10 +18,10 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.machine import describe_machine
 from s3d.data.synthetic import ORDER_PAIRS, SampleConfig, write_sample
 from s3d.data.videos import VideoList, list_videos
 from s3d.evaluate.evaluation import Evaluation, evaluate
+from s3d.explore.machine import describe_machine
 from s3d.infer.recognizer import load
 from s3d.train.config import TrainConfig
 from s3d.train.train import train

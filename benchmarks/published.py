@@ -34,8 +34,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from benchmarks.machine import describe_machine
 from s3d.errors import InputError
+from s3d.explore.machine import describe_machine
 from s3d.models.network import BLOCKS, Network, build
 from s3d.models.published.convert import Conversion, convert, summarise_unused
 

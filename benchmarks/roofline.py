@@ -27,10 +27,10 @@ import torch
 
 import s3d
 from benchmarks.engines import draw_frames
-from benchmarks.machine import describe_machine
 from benchmarks.pairs import time_in_turn
 from benchmarks.speed_page import PAGE, format_roofline, write_part
 from s3d.clip import ClipSpec
+from s3d.explore.machine import describe_machine
 from s3d.infer.engines.choose import choose_engine, package_version
 from s3d.infer.engines.openvino_model import build_openvino_model
 from s3d.models.cost import count_cost

@@ -25,7 +25,6 @@ import numpy as np
 import torch
 
 import s3d
-from benchmarks.machine import describe_machine
 from benchmarks.scale_page import END, PAGE, START, write_tables
 from benchmarks.train_step import take_step
 from s3d.clip import ClipSpec
@@ -36,6 +35,7 @@ from s3d.data.flow.folder import FlowWorkers
 from s3d.data.loader import ClipLoader
 from s3d.data.store import FrameStore, open_videos
 from s3d.data.video_list import Video
+from s3d.explore.machine import describe_machine
 from s3d.models.network import Network
 from s3d.train.optimise import mixed_precision
 from s3d.train.plan import count_cores

@@ -16,7 +16,6 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from benchmarks.machine import describe_machine
 from benchmarks.order import count_partner, within_each_pair
 from s3d.data.flow.compute import FlowRecipe
 from s3d.data.flow.place import FlowPlace
@@ -24,6 +23,7 @@ from s3d.data.flow.videos import take_flow
 from s3d.data.synthetic import SampleConfig, write_sample
 from s3d.data.videos import list_videos
 from s3d.evaluate.evaluation import Evaluation, evaluate
+from s3d.explore.machine import describe_machine
 from s3d.infer.recognizer import load
 from s3d.infer.streams import TwoStreams
 from s3d.train.config import TrainConfig

@@ -23,8 +23,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import s3d
-from benchmarks.machine import describe_machine
 from benchmarks.peers import copy_torchvision_s3d, load_torchvision_s3d
+from s3d.explore.machine import describe_machine
 from s3d.train.optimise import mixed_precision
 
 CLASSES = 400

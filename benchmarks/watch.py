@@ -33,8 +33,8 @@ import numpy as np
 import numpy.typing as npt
 from av.video.frame import VideoFrame
 
-from benchmarks.machine import describe_machine
 from s3d.data.synthetic import SampleConfig, draw_facts, encode_video, render_video
+from s3d.explore.machine import describe_machine
 from s3d.train.config import TrainConfig
 from s3d.train.train import train
 

@@ -38,13 +38,13 @@ from numpy.linalg import norm
 from torch import Tensor, nn
 
 from benchmarks.engines import make_twins
-from benchmarks.machine import describe_machine
 from benchmarks.pairs import Seconds, medians_ms, time_in_turn, times_as_fast
 from benchmarks.peers import copy_torchvision_s3d, load_torchvision_s3d
 from benchmarks.speed_page import PAGE, format_whole_path, write_part
 from s3d.data.decode import probe_video
 from s3d.data.loader import normalise
 from s3d.data.sample import clip_indices, spread_starts
+from s3d.explore.machine import describe_machine
 from s3d.infer.engines.choose import package_version
 from s3d.infer.recognizer import load
 from s3d.infer.views import read_views

@@ -24,10 +24,10 @@ import numpy.typing as npt
 import torch
 
 import s3d
-from benchmarks.machine import describe_machine
 from benchmarks.peers import give_random_statistics
 from benchmarks.speed_page import PAGE, format_windows, write_part
 from s3d.clip import ClipSpec
+from s3d.explore.machine import describe_machine
 from s3d.infer.recognizer import Recognizer
 from s3d.infer.scorer import TRIALS, WindowScorer
 from s3d.models.model_file import ModelFile

@@ -15,6 +15,7 @@ from s3d.cli import (
     convert,
     cost,
     evaluate,
+    explore,
     export,
     features,
     flow,
@@ -34,7 +35,7 @@ INTERRUPTED = 130
 
 VERBS = (
     train, evaluate, predict, watch, calibrate, features, check, flow, shard, convert, quantize,
-    export, sample, list_networks, cost, benchmark,
+    export, explore, sample, list_networks, cost, benchmark,
 )  # fmt: skip
 """In the order of the help."""
 
@@ -54,6 +55,7 @@ EXAMPLES = """examples:
   s3d convert S3D_kinetics400.pt --out model.safetensors
   s3d quantize run/model.safetensors clips/train --out int8.safetensors
   s3d export run/model.safetensors --to onnx        a file that needs no s3d
+  s3d explore videos --budget-ms 50 --quick --out found    which network suits these videos
   s3d cost s3d_g --frames 64 --size 224             parameters and multiply-adds
   s3d benchmark model.safetensors                   which engine is the fastest here
 """
