@@ -1,0 +1,1 @@
+"""Which network is the right one: many trainings, what each costs, and what they teach."""
