@@ -51,7 +51,7 @@ class Shared:
     """Hold what the trials of an exploration have in common, and what must not change in it.
 
     Attributes:
-        asked: What decides it: data, scored, folds, quarantine and the recipe's options.
+        asked: What decides it: the data, how it is scored, and the recipe's options.
         parts: The ways the videos are parted.
         labels: The classes.
         width: Chosen for the machine.
@@ -124,6 +124,8 @@ def find_shared(
         "scored": config.scored,
         "folds": config.folds,
         "quarantine": config.quarantine,
+        "protocol": config.protocol,
+        "reversed": config.reversed,
         "options": _changed(recipe),
     }
     path = folder / SETTINGS

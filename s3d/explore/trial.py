@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
@@ -203,13 +204,14 @@ def read_scores(place: Path) -> Scores:
     """
     path = place / "scores.npz"
     try:
-        with np.load(path, allow_pickle=False) as file:
+        # Opened here: numpy leaves a damaged file open.
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             backwards = file.get("backwards", None)
             return Scores(
                 tuple(map(str, file["labels"])), tuple(map(str, file["paths"])),
                 file["truth"], file["forwards"], backwards,
             )  # fmt: skip
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile):
         raise _damaged(path) from None
 
 
@@ -239,10 +241,10 @@ def run_trial(place: Path) -> Outcome:
 
 def _train_and_score(place: Path, trial: Trial) -> Outcome:
     config = trial.config(place)
+    videos = list_videos(trial.scored, least_classes=1)
     model = train(config, quiet=True)
     recognizer = load(model)
     recognizer.use(ENGINE)
-    videos = list_videos(trial.scored, least_classes=1)
     forwards = evaluate(recognizer, videos, trial.protocol)
     backwards = evaluate(recognizer, videos, trial.protocol, True) if trial.plays_reversed else None
     _save_scores(place / "scores.npz", videos, forwards, backwards)

@@ -151,7 +151,9 @@ def _reason(code: int, words: str) -> str:
 
 def _end_with_parent() -> None:
     def watch() -> None:
-        sys.stdin.buffer.read()
+        # Not sys.stdin, whose lock would be held when Python ends.
+        while os.read(0, 1):
+            pass
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()

@@ -17,9 +17,10 @@ from s3d.explore.analyse.kernels_plot import draw_kernels
 from s3d.explore.analyse.separation import measure_separation
 from s3d.explore.findings.miniature import Miniature
 from s3d.explore.findings.study import NEIGHBOUR_BLOCKS, Row
-from s3d.explore.report.families import find_family
+from s3d.explore.report.families import family_of
 from s3d.files import make_folder, write_bytes
 from s3d.infer.recognizer import Recognizer, load
+from s3d.models.family import network_word
 from s3d.train.report.plots import SETTINGS, SOFT
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ def _draw_panel(axes: Axes, rows: Sequence[Row], value: str) -> None:
     for network in dict.fromkeys(row.network for row in rows):
         own = [row for row in rows if row.network == network]
         shares = [100 * float(getattr(row, value)) for row in own]
-        macs, color = own[0].macs / 1e6, find_family(network).light
+        macs, color = own[0].macs / 1e6, family_of(network_word(network)).light
         axes.plot([macs] * len(own), shares, color=color, lw=1.4, alpha=0.6)
         axes.plot([macs] * len(own), shares, "o", color=color, ms=6)
         named.append((macs, float(np.mean(shares)), network, color))
