@@ -29,6 +29,7 @@ from s3d.explore.report.naming import short_names
 from s3d.explore.report.scale import fit_costs
 from s3d.page.text import percent, plural
 
+MOST_NAMES = 24  # of points; among more, only those on the front are named, and the one recommended
 TITLES: dict[Unit, str] = {
     "gmacs": "Accuracy against multiply-adds",
     "ms": "Accuracy against measured time",
@@ -115,10 +116,10 @@ def _wanted(
     def rank(point: Point) -> tuple[bool, bool, bool]:
         return point.name != report.recommended, point.name not in front, not point.is_scored
 
-    return [
-        Label(spots[p.name], names[p.name], p.name == report.recommended)
-        for p in sorted(shown, key=rank)
-    ]
+    named = sorted(shown, key=rank)
+    if len(shown) > MOST_NAMES:
+        named = [p for p in named if not all(rank(p)[:2])]
+    return [Label(spots[p.name], names[p.name], p.name == report.recommended) for p in named]
 
 
 def _describe(report: ExploreReport, shown: Sequence[Point], unit: Unit) -> str:

@@ -131,7 +131,7 @@ def _figure(drawing: Drawing) -> str:
     told = ""
     if drawing.unlabelled:
         told = (
-            f"<figcaption>{plural(drawing.unlabelled, 'name')} found no room; rest the pointer on "
+            f"<figcaption>{plural(drawing.unlabelled, 'name')} not written; rest the pointer on "
             "a mark, or follow it to the table.</figcaption>"
         )
     return f"<figure><h3>{escape(drawing.title)}</h3>{write_svg(drawing)}{told}</figure>"

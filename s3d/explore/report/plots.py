@@ -94,7 +94,7 @@ def draw_figure(report: ExploreReport) -> bytes:
     shown = [*filter(None, drawings), *draw_curve_charts(report)]
     with matplotlib.rc_context(SETTINGS):
         lines = _wrap_recommendation(report)
-        head = 1.1 + 0.24 * len(lines)
+        head = 1.2 + 0.24 * len(lines)
         foot = head + ROW_INCHES * max(1, (len(shown) + 1) // 2)
         figure = Figure(figsize=(15, foot + 0.6), dpi=120, facecolor="white")
         FigureCanvasAgg(figure)
@@ -131,7 +131,8 @@ def _say_reading(report: ExploreReport) -> str:
     told = f"Where a name says no more: {say_setting(common)}. " if common else ""
     return (
         f"{told}Bars: 95 % intervals. Dark steps: the best that each cost bought. "
-        "Ring: recommended. Hollow: dropped early.\nMultiply-adds are what the paper (arXiv 1712.04851) calls FLOPs."
+        "Ring: recommended. Hollow: dropped early.\n"
+        "Multiply-adds are what the paper (arXiv 1712.04851) calls FLOPs."
     )
 
 
@@ -184,7 +185,7 @@ def _draw_shape(axes: Axes, family: Family, spot: Spot, face: str) -> None:
 def _draw_key(sheet: _Sheet, report: ExploreReport) -> None:
     """Draw the families that are shown, below the head."""
     families = families_in([p for p in report.points if p.accuracy is not None])
-    axes = sheet.axes(0.2, sheet.head - 0.3, (14.6 * PX_AN_INCH, 20))
+    axes = sheet.axes(0.2, sheet.head - 0.42, (14.6 * PX_AN_INCH, 20))
     left = 14.0
     for family in families:
         _draw_shape(axes, family, (left, 10), family.light)
