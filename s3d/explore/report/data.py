@@ -8,6 +8,7 @@ from typing import Literal
 
 from s3d.explore.budget import Budget, Unit
 from s3d.explore.recommend import pareto_front
+from s3d.page.text import percent, plural
 
 State = Literal["trained", "dropped early", "over the budget", "failed"]
 
@@ -156,6 +157,28 @@ class ExploreReport:
     def fits(self, point: Point) -> bool:
         """Return whether a clip of this point costs no more than the budget."""
         return self.budget.allows(point.cost(self.budget.unit))
+
+
+def list_facts(report: ExploreReport) -> list[tuple[str, str]]:
+    """Return (name, value) of all that was done."""
+    return [
+        ("data", report.data),
+        ("scored", _say_scored(report)),
+        ("protocol", report.protocol),
+        ("budget", f"{report.budget.say()} a clip"),
+        *report.recipe,
+        *report.hardware,
+        ("date", report.date),
+    ]
+
+
+def _say_scored(report: ExploreReport) -> str:
+    folds = f", {plural(report.folds, 'fold')}" if report.folds > 1 else ""
+    return (
+        f"{plural(report.videos, 'video')} of {plural(report.groups, 'source')} in "
+        f"{plural(report.classes, 'class')}; {plural(report.seeds, 'seed')}{folds}; the commonest "
+        f"class has {percent(report.chance)}"
+    )
 
 
 def _rank(point: Point) -> tuple[int, float, int]:
