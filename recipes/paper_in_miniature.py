@@ -3,8 +3,8 @@
 python recipes/paper_in_miniature.py                          what is not in docs/findings.json yet
 python recipes/paper_in_miniature.py --networks i2d --seeds 0 --again    one row anew, compared
 
-A network and seed takes at most 20 minutes on two cores; two run side by side, one thread each. What
-was interrupted goes on. Rows go to docs/findings.json, and docs/findings.md is written from them.
+A network and seed takes about 10 minutes on one thread; two run side by side on two cores. What was
+interrupted goes on. Rows go to docs/findings.json, and docs/findings.md is written from them.
 """
 
 from __future__ import annotations

@@ -1,10 +1,11 @@
-"""What recipes/paper_in_miniature.py runs."""
+"""What recipes/paper_in_miniature.py and recipes/paper_on_fights.py run."""
 
 from __future__ import annotations
 
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,8 @@ from s3d.errors import InputError
 
 if TYPE_CHECKING:
     from s3d.explore.findings.miniature import Miniature
+    from s3d.explore.settings import ExploreConfig
+    from s3d.train.config import TrainConfig
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 
@@ -29,6 +32,45 @@ def run_miniature(miniature: Miniature, words: Sequence[str] | None = None) -> i
         return _run(miniature, sys.argv[1:] if words is None else words)
     except InputError as error:
         return print_error(str(error))
+
+
+def run_on_real_clips(
+    config: ExploreConfig,
+    recipe: TrainConfig,
+    name: str,
+    record: Path,
+    words: Sequence[str] | None = None,
+) -> int:
+    """Explore real clips by folds, and keep what came of it; return the exit code.
+
+    Args:
+        config: The exploration.
+        recipe: The options of every training.
+        name: Of the clips, as the page says it.
+        record: The file to write.
+        words: Of the command line, without the program's name; None takes those of this process.
+    """
+    from s3d.explore.conclude import conclude
+    from s3d.explore.explore import run_exploration
+    from s3d.explore.findings.real import keep_real, record_real
+    from s3d.train.display import Display
+
+    parser = Parser(prog=Path(sys.argv[0]).name, allow_abbrev=False, description=name)
+    parser.add_argument("--out", default=config.out, metavar="DIR", help="of the trainings")
+    parser.add_argument("--record", default=str(record), metavar="FILE")
+    command = f"python recipes/{parser.prog}"
+    try:
+        options = parse(sys.argv[1:] if words is None else words, parser)
+        display = Display()
+        found = run_exploration(
+            replace(config, out=options.out), recipe, display.say, display.stage
+        )
+        conclusion = conclude(found, command, display.say)
+        keep_real(Path(options.record), record_real(conclusion.found, name, command))
+    except InputError as error:
+        return print_error(str(error))
+    print(f"{conclusion.found.recommendation.text}\nrecord  {options.record}")
+    return 0
 
 
 def _run(miniature: Miniature, words: Sequence[str]) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 import numpy as np
@@ -84,7 +84,24 @@ def judge(exploration: Exploration) -> Found:
         for tried in last
     ]  # fmt: skip
     chosen = recommend(contenders, answers.groups, budget_of(exploration), answers.chance)
+    if not exploration.tried:
+        chosen = replace(chosen, text=_say_nearest(exploration))
     return Found(exploration, answers, chosen)
+
+
+def _say_nearest(exploration: Exploration) -> str:
+    """Return why nothing was trained: nothing fits the budget, or no network takes the clip."""
+    prices = exploration.prices
+    known = [candidate for candidate, price in prices.items() if isinstance(price, Price)]
+    if not known:
+        return f"No candidate can take the clip: {next(iter(prices.values()))}"
+    nearest = min(known, key=exploration.cost)
+    budget = budget_of(exploration)
+    return (
+        f"No candidate fits the budget of {budget.say()}, so none was trained. The nearest is "
+        f"{nearest.name}: {budget.say(exploration.cost(nearest))} a clip. Allow that, or try a "
+        "smaller width or size, or fewer frames."
+    )
 
 
 def budget_of(exploration: Exploration) -> Budget:

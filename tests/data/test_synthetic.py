@@ -24,7 +24,14 @@ from s3d.data.scenes import (
     sprite_of,
     texture_of,
 )
-from s3d.data.synthetic import ACTIONS, APPEARANCES, ORDER_PAIRS, SampleConfig, render_video, write_sample
+from s3d.data.synthetic import (
+    ACTIONS,
+    APPEARANCES,
+    ORDER_PAIRS,
+    SampleConfig,
+    render_video,
+    write_sample,
+)
 from s3d.errors import InputError
 
 Frames = npt.NDArray[np.uint8]

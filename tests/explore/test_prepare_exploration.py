@@ -51,7 +51,12 @@ def test_a_video_without_a_source_is_its_own() -> None:
 
 
 def test_a_class_of_few_sources_cannot_be_parted() -> None:
-    videos = [Video("1", "a", "x"), Video("2", "a", "y"), Video("3", "b", "z"), Video("4", "b", "z")]
+    videos = [
+        Video("1", "a", "x"),
+        Video("2", "a", "y"),
+        Video("3", "b", "z"),
+        Video("4", "b", "z"),
+    ]
     with pytest.raises(InputError, match="class 'b' comes from 1 sources; 2 folds need as many"):
         deal_in_folds(videos, 2)
 
@@ -99,7 +104,7 @@ def test_another_exploration_is_not_mixed_in(colours: Path, tmp_path: Path) -> N
     shared_of(config_of(colours, out))
     with pytest.raises(InputError, match="holds an exploration with folds 0, not 2"):
         shared_of(config_of(colours, out, folds=2))
-    with pytest.raises(InputError, match="holds an exploration with lr None, not 0.01"):
+    with pytest.raises(InputError, match=r"holds an exploration with lr None, not 0\.01"):
         shared_of(config_of(colours, out), TrainConfig(lr=0.01))
 
 

@@ -23,7 +23,7 @@ from s3d.explore.trial import (
     read_trial,
     run_trial,
 )
-from s3d.explore.work import run_trials, run_trials_on_ray
+from s3d.explore.work import run_trials
 
 RECIPE = {"batch": 8, "lr": 1e-2, "ema": 0.8, "norm_decay": 0.6, "jitter": 0.05, "device": "cpu"}
 
@@ -164,19 +164,3 @@ def children_of(place: Path) -> list[str]:
         if b"s3d.explore.work" in words and os.fsencode(place) in words:
             found.append(path.parent.name)
     return found
-
-
-@pytest.mark.slow
-def test_trials_on_ray_are_the_same(done: Path, colours: Path, tmp_path: Path) -> None:
-    pytest.importorskip("ray")
-    from s3d.batch.cluster import Cluster
-
-    places = [
-        plan_trial(tmp_path, trial_of(colours, plays_reversed=True)),
-        plan_trial(tmp_path, trial_of(colours, seed=1, scored=str(tmp_path / "gone"))),
-    ]
-    fine, failed = run_trials_on_ray(places, Cluster("auto", 1), "cpu", lambda outcome: None)
-    assert fine.error is None
-    assert np.array_equal(read_scores(places[0]).forwards, read_scores(done).forwards)
-    assert failed.error is not None
-    assert "no such folder or CSV" in failed.error

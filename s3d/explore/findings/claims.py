@@ -317,7 +317,7 @@ def _judge_near(change: Spread) -> str:
     """Return the verdict on a claim that nothing changes."""
     if change.count < FEWEST_SEEDS:
         return OPEN
-    if -NEAR < change.low and change.high < NEAR:
+    if change.low > -NEAR and change.high < NEAR:
         return HOLDS
     return FAILS if change.low > 0 or change.high < 0 else OPEN
 

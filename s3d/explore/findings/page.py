@@ -53,25 +53,28 @@ def _introduce(miniature: Miniature, rows: Sequence[Row]) -> str:
     dates = sorted(row.date[:10] for row in rows)
     span = dates[0] if dates[:1] == dates[-1:] else f"{dates[0]} to {dates[-1]}"
     longest = max((row.minutes for row in rows), default=0.0)
-    counts = sorted({len([r for r in rows if r.network == n]) for n in miniature.networks})
+    counts = {len([r for r in rows if r.network == n]) for n in miniature.networks}
+    seeds = " to ".join(map(str, sorted({min(counts), max(counts)})))
     return f"""# The paper's findings, in miniature
 
-Written by `{COMMAND}` from `docs/findings.json`; not by hand. It trains the networks of the S3D paper
-(arXiv 1712.04851) on videos that `s3d sample` draws, and asks of each claim whether it holds there. It
-says nothing of Kinetics. What it can show is whether an effect is one of the networks themselves.
+Written by `{COMMAND}` from `docs/findings.json`; not by hand. It trains the
+networks of the S3D paper (arXiv 1712.04851) on videos that `s3d sample` draws, and asks of each
+claim whether it holds there. It says nothing of Kinetics. What it can show is whether an effect is
+one of the networks themselves.
 
-- **Videos**: {train:,} to train, {test:,} to test, of scenes that training never shows: {len(ACTIONS)}
-  classes of order, in pairs of which one is the other played backwards, and {len(APPEARANCES)} of looks, a
-  shape that sways. Textures, drifting grounds, distractors, noise and compression: difficulty
-  {sample.difficulty:g} of 1.
+- **Videos**: {train:,} to train, {test:,} to test, of scenes that training never shows:
+  {len(ACTIONS)} classes of order, in pairs of which one is the other played backwards, and
+  {len(APPEARANCES)} of looks, a shape that sways. Textures, drifting grounds, distractors, noise,
+  compression: difficulty {sample.difficulty:g} of 1.
 - **Networks** at {miniature.width:g} of the paper's width, on clips of {miniature.frames} x \
 {miniature.size_px} x {miniature.size_px} at {miniature.rate_fps:g} frames a second: an I2D of
   16m - 3 frames is blind to their order, exactly.
-- **Recipe**, the same for all, from random weights: {miniature.epochs} epochs, AdamW, the last averaged
-  weights; the test videos choose nothing.
-- **Seeds** so far: {" to ".join(map(str, counts[:: max(1, len(counts) - 1)]))} a network; {span}. The longest training took {longest:.0f}
-  minutes on one thread, two side by side on two cores.
-- **Spread**: in brackets, 95 % intervals of differences, or the range over seeds where that is said.
+- **Recipe**, the same for all, from random weights: {miniature.epochs} epochs, AdamW, the
+  last averaged weights; the test videos choose nothing.
+- **Seeds** so far: {seeds} a network; {span}. The longest training took {longest:.0f} minutes
+  on one thread, two side by side on two cores.
+- **Spread**: in brackets, 95 % intervals of differences, or the range over seeds where that is
+  said.
 """
 
 
@@ -86,9 +89,10 @@ def _format_claims(claims: Sequence[Claim]) -> str:
 
 def _explain() -> str:
     return """
-A difference is *seen* where its 95 % interval leaves out 0; it is drawn anew over seeds and over scenes
-(`s3d/explore/compare.py`). A claim of several comparisons holds where all of them are seen, and does not
-hold where one is seen the other way round. "Not decided" is not "no difference": more seeds may tell.
+A difference is *seen* where its 95 % interval leaves out 0; it is drawn anew over seeds and over
+scenes (`s3d/explore/compare.py`). A claim of several comparisons holds where all of them are seen,
+and does not hold where one is seen the other way round. "Not decided" is not "no difference": more
+seeds may tell.
 """
 
 

@@ -11,12 +11,15 @@ from s3d.errors import InputError
 from s3d.explore.findings.miniature import Miniature
 from s3d.explore.findings.page import COMMAND, write_page
 from s3d.explore.findings.pictures import draw_pictures
+from s3d.explore.findings.real import format_real, read_real
 from s3d.explore.findings.record import keep_rows, read_rows
 from s3d.explore.findings.study import Row, study
 from s3d.explore.trial import Outcome, plan_trial
 from s3d.explore.work import run_trials
 from s3d.files import show_path, write_text
 
+REAL = "findings_fights.json"
+"""What recipes/paper_on_fights.py leaves beside the page."""
 Say = Callable[[str], None]
 
 
@@ -93,8 +96,8 @@ def refresh_page(miniature: Miniature, wanted: Wanted) -> None:
     if not rows or wanted.page is None:
         raise InputError(f"{show_path(wanted.record)}: holds no rows. Train some first.")
     pictures = draw_pictures(miniature, rows, wanted.folder, wanted.page.parent / "findings")
-    more = wanted.page.with_name("findings_real.md")
-    text = more.read_text(encoding="utf-8") if more.exists() else ""
+    real = read_real(wanted.page.with_name(REAL))
+    text = format_real(real) if real else ""
     write_text(wanted.page, write_page(miniature, rows, pictures, text))
 
 
@@ -120,19 +123,17 @@ def train_again(miniature: Miniature, wanted: Wanted, say: Say) -> bool:
         now = study(place, outcome, miniature.sample, before.command)
         is_same = (now.right, now.within) == (before.right, before.within)
         same = same and is_same
-        what = "the same answers" if is_same else "OTHER ANSWERS"
-        say(
-            f"  {before.network} seed {before.seed}: {before.top1:.2%} then, {now.top1:.2%} now: {what}"
-        )
+        what = f"{now.top1:.2%} now, {'the same answers' if is_same else 'OTHER ANSWERS'}"
+        say(f"  {before.network} seed {before.seed}: {before.top1:.2%} then, {what}")
     return same
 
 
 def describe_row(row: Row) -> str:
     """Return a row in a line."""
     return (
-        f"{row.network:<14} seed {row.seed}: top-1 {row.top1:6.1%}, order {row.order_top1:6.1%}, look "
-        f"{row.look_top1:6.1%}, within pairs {row.within:6.1%}, reversed {row.reversed_within:6.1%}, "
-        f"{row.minutes:.1f} min"
+        f"{row.network:<14} seed {row.seed}: top-1 {row.top1:6.1%}, order {row.order_top1:6.1%}, "
+        f"look {row.look_top1:6.1%}, within pairs {row.within:6.1%}, reversed "
+        f"{row.reversed_within:6.1%}, {row.minutes:.1f} min"
     )
 
 

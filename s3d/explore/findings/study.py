@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from s3d.data.synthetic import ACTIONS, ORDER_PAIRS, SampleConfig, plan_split
+from s3d.data.synthetic import ACTIONS, ORDER_PAIRS, Entry, SampleConfig, plan_split
 from s3d.data.videos import Video, list_videos
 from s3d.errors import InputError
 from s3d.explore.analyse.features import compute_block_features
@@ -45,7 +45,7 @@ class Row:
         reversed_within: The same, played backwards.
         right: Bits of which test videos are named right, in the order of the list, as hex.
         kernels: Outer taps over the centre, root mean square, by layer; none without such kernels.
-        neighbours: Share of videos whose five nearest others, of other scenes, vote right, by block.
+        neighbours: Share of videos whose five nearest, of other scenes, vote right, by block.
         minutes: Of training.
         date: When it ended.
         hardware: What trained it.
@@ -91,6 +91,7 @@ def study(place: Path, outcome: Outcome, sample: SampleConfig, command: str) -> 
     trial, scores = read_trial(place), read_scores(place)
     if scores.backwards is None:
         raise InputError(f"{place}: was not played backwards; delete it to try again.")
+    _check_order(scores, sample, place)
     forwards, backwards = scores.forwards, scores.backwards
     is_order = np.isin(np.array(scores.labels), ACTIONS)[scores.truth]
     right, reversed_right = (s.argmax(1) == scores.truth for s in (forwards, backwards))
@@ -153,8 +154,19 @@ def unpack(text: str, count: int) -> Bools:
 
 def scored_scenes(sample: SampleConfig) -> tuple[list[str], npt.NDArray[np.int64]]:
     """Return the class and the scene of each test video, in the order in which they are scored."""
-    entries = sorted(plan_split("test", sample), key=lambda entry: (entry.label, entry.path))
+    entries = _scored_entries(sample)
     return [entry.label for entry in entries], np.array([entry.scene for entry in entries])
+
+
+def _scored_entries(sample: SampleConfig) -> list[Entry]:
+    return sorted(plan_split("test", sample), key=lambda entry: (entry.label, entry.path))
+
+
+def _check_order(scores: Scores, sample: SampleConfig, place: Path) -> None:
+    """Check that the videos were scored in the order that `scored_scenes` tells."""
+    wanted = [Path(entry.path).parts[-2:] for entry in _scored_entries(sample)]
+    if [Path(path).parts[-2:] for path in scores.paths] != wanted:
+        raise InputError(f"{place}: scored other videos, or in another order. Delete it.")
 
 
 def _measure_kernels(place: Path) -> dict[str, float]:
