@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
+from collections.abc import Sequence
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import pytest
 
 from s3d.cli import main
+from s3d.explore import explore
+from s3d.explore.trial import Outcome, run_trial
+from s3d.explore.work import Tell
 from tests.tiny import refuse, run_s3d
 
 RECIPE = (
@@ -30,12 +36,23 @@ def read_rows(folder: Path) -> list[dict[str, str]]:
 def found(colours: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the folder of an exploration of two networks that learnt colours."""
     out = tmp_path_factory.mktemp("explore") / "found"
-    done = run_s3d(*words(colours, out, "--budget-gmacs=1", "--epochs=12", "--seeds=1"))
-    assert done.returncode == 0, done.stderr
-    assert "round 1 of 1: 2 candidates, 12 epochs" in done.stderr
-    assert "[2/2]" in done.stderr
-    (out / "said.txt").write_text(done.stdout)
+    said, told = io.StringIO(), io.StringIO()
+    # Processes of their own take seconds to start; tests/explore/test_trial.py has them.
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(said), redirect_stderr(told):
+        patch.setattr(explore, "run_trials", run_here)
+        code = main(words(colours, out, "--budget-gmacs=1", "--epochs=12", "--seeds=1"))
+    assert code == 0
+    assert "round 1 of 1: 2 candidates, 12 epochs" in told.getvalue()
+    assert "[2/2]" in told.getvalue()
+    (out / "said.txt").write_text(said.getvalue())
     return out
+
+
+def run_here(places: Sequence[Path], workers: int, tell: Tell) -> list[Outcome]:
+    outcomes = [run_trial(place) for place in places]
+    for outcome in outcomes:
+        tell(outcome)
+    return outcomes
 
 
 @pytest.mark.slow
@@ -85,7 +102,7 @@ def test_where_nothing_fits_the_nearest_is_named(
 
 
 @pytest.mark.slow
-def test_folds_halving_and_ray(colours: Path, tmp_path: Path) -> None:
+def test_folds_and_halving_on_ray(colours: Path, tmp_path: Path) -> None:
     pytest.importorskip("ray")
     out = tmp_path / "found"
     more = ("--budget-gmacs=1", "--epochs=4", "--seeds=1", "--folds=2", "--halving", "--ray=auto")
