@@ -16,15 +16,15 @@ import pytest
 
 import s3d.cli
 from s3d import __version__
-from s3d.cli import entry, main
+from s3d.cli import analyze, entry, main
 from s3d.cli.parser import subparsers
 from s3d.data.videos import list_videos
 from s3d.models.family import NETWORKS
 from tests.tiny import run_s3d, tiny_words
 
 VERBS = (
-    "train", "evaluate", "predict", "watch", "calibrate", "features", "check", "flow", "shard",
-    "convert", "quantize", "export", "sample", "list", "cost", "benchmark",
+    "train", "evaluate", "analyze", "predict", "watch", "calibrate", "features", "check", "flow",
+    "shard", "convert", "quantize", "export", "sample", "list", "cost", "benchmark",
 )  # fmt: skip
 Output = pytest.CaptureFixture[str]
 
@@ -54,7 +54,7 @@ def test_every_verb_explains_itself(capsys: Output, verb: str) -> None:
 def test_every_module_of_a_verb_is_listed() -> None:
     names = [module.name for module in iter_modules(s3d.cli.__path__, "s3d.cli.")]
     found = {module for module in map(import_module, names) if hasattr(module, "add")}
-    assert found == set(entry.VERBS)
+    assert found == {*entry.VERBS, *analyze.ANALYSES}
     assert tuple(subparsers(entry.make_parser())) == VERBS
 
 

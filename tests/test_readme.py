@@ -13,7 +13,7 @@ import torch
 
 from s3d.cli import main
 from s3d.cli.entry import make_parser
-from s3d.cli.parser import parse, subparsers
+from s3d.cli.parser import parse, subparsers, walk_parsers
 from s3d.models.published.weights import WEIGHTS
 from tests.conftest import ROOT
 from tests.tiny import tiny_words
@@ -90,7 +90,8 @@ def test_the_python_runs(
 
 def test_options_and_verbs_it_names_exist() -> None:
     parsers = subparsers(make_parser())
-    known = {option for p in parsers.values() for a in p._actions for option in a.option_strings}
+    every = walk_parsers(make_parser())
+    known = {option for p in every for a in p._actions for option in a.option_strings}
     text = re.sub(r"(pip install|python recipes/)[^`\n]*", "", README)
     assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text)) <= known
     assert set(re.findall(r"`s3d ([a-z]+)", text)) <= set(parsers)

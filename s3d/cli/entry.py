@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from s3d import __version__
 from s3d.cli import (
+    analyze,
     benchmark,
     calibrate,
     check,
@@ -34,8 +35,8 @@ from s3d.errors import InputError
 INTERRUPTED = 130
 
 VERBS = (
-    train, evaluate, predict, watch, calibrate, features, check, flow, shard, convert, quantize,
-    export, explore, sample, list_networks, cost, benchmark,
+    train, evaluate, analyze, explore, predict, watch, calibrate, features, check, flow, shard,
+    convert, quantize, export, sample, list_networks, cost, benchmark,
 )  # fmt: skip
 """In the order of the help."""
 
@@ -43,6 +44,7 @@ EXAMPLES = """examples:
   s3d sample clips                                  write a small data set of real MP4 files
   s3d train clips/train --out run                   train on a folder DIR/<class>/*.*
   s3d evaluate clips/test --model run/model.safetensors
+  s3d analyze kernels run/model.safetensors         what a network learnt of time, layer by layer
   s3d predict video.mp4 --model run/model.safetensors
   s3d calibrate run/model.safetensors clips/test    from which score a label is believed
   s3d predict day.mp4 --timeline --out when         what happens when, in a video of hours

@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import fields
 from typing import Any, NoReturn, TypeAlias, get_args, get_type_hints
 
@@ -52,11 +52,16 @@ def parse(words: Sequence[str], parser: argparse.ArgumentParser) -> argparse.Nam
 
 
 def subparsers(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
-    """Return the parsers of the verbs by name."""
-    for action in parser._actions:
-        if isinstance(action, argparse._SubParsersAction):
-            return dict(action.choices)
-    return {}
+    """Return the parsers of the verbs by name; those of a verb's own verbs, given its parser."""
+    choice = _choice_of(parser)
+    return dict(choice.choices) if choice else {}
+
+
+def walk_parsers(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
+    """Yield the parser, then those of all verbs and of the verbs of these."""
+    yield parser
+    for below in subparsers(parser).values():
+        yield from walk_parsers(below)
 
 
 def add_verb(
@@ -115,7 +120,7 @@ def add_fields(
 
 def _guard_dashes(words: Sequence[str], parser: argparse.ArgumentParser) -> list[str]:
     """Let a file whose name begins with a dash be named like any other."""
-    known = {s for p in subparsers(parser).values() for a in p._actions for s in a.option_strings}
+    known = {s for p in walk_parsers(parser) for a in p._actions for s in a.option_strings}
 
     def is_file(word: str) -> bool:
         is_option = not word.startswith("-") or word.partition("=")[0] in {*known, "--"}
@@ -126,17 +131,35 @@ def _guard_dashes(words: Sequence[str], parser: argparse.ArgumentParser) -> list
 
 
 def _check_verb(words: Sequence[str], parser: argparse.ArgumentParser) -> None:
-    verbs = subparsers(parser)
-    word = next(iter(words), "-")
-    if not verbs or word.startswith("-") or word in verbs:
+    choice, word = _choice_of(parser), next(iter(words), "-")
+    if choice is None or word.startswith("-"):
         return
-    raise InputError(f"unknown verb {word!r}.{_near(word, verbs)} Known: {', '.join(verbs)}.")
+    verbs = dict(choice.choices)
+    if word not in verbs:
+        kind = str(choice.metavar).lower()
+        raise InputError(f"unknown {kind} {word!r}.{_near(word, verbs)} Known: {', '.join(verbs)}.")
+    _check_verb(words[1:], verbs[word])
+
+
+def _choice_of(parser: argparse.ArgumentParser) -> argparse._SubParsersAction[Any] | None:
+    """Return where a parser takes the name of a verb, if it does."""
+    found = (a for a in parser._actions if isinstance(a, argparse._SubParsersAction))
+    return next(found, None)
+
+
+def _chosen(
+    options: argparse.Namespace, parser: argparse.ArgumentParser
+) -> argparse.ArgumentParser:
+    """Return the parser of the verb that was named, the innermost."""
+    choice = _choice_of(parser)
+    name = getattr(options, choice.dest, None) if choice else None
+    return _chosen(options, subparsers(parser)[name]) if name else parser
 
 
 def _unknown_option(
     word: str, options: argparse.Namespace, parser: argparse.ArgumentParser
 ) -> InputError:
-    sub = subparsers(parser).get(getattr(options, "verb", None) or "", parser)
+    sub = _chosen(options, parser)
     known = [s for action in sub._actions for s in action.option_strings]
     hint = _near(word.partition("=")[0], known)
     kind = "option" if word.startswith("-") else "argument"

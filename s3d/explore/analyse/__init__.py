@@ -1,0 +1,1 @@
+"""Analyses of trained networks: each measures, writes a table, and draws."""
