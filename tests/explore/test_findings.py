@@ -145,7 +145,8 @@ def test_gates_and_taps_and_depth() -> None:
     assert taps.verdict == HOLDS
     assert "+0.11 (+0.09 to +0.13)" in taps.ours
     assert claim_of(rows, "Features separate").verdict == HOLDS
-    assert claim_of(rows, "Separable layers").verdict == FAILS
+    worse = [*seeds_of("s3d", 0.5), *seeds_of("i3d", 0.9)]
+    assert claim_of(worse, "Separable layers").verdict == FAILS
 
 
 def test_rows_are_kept_and_of_one_network_and_seed_the_last_counts(tmp_path: Path) -> None:

@@ -141,6 +141,6 @@ def _format_rows(rows: Sequence[Row]) -> str:
         machine = ", ".join(f"{row.hardware[k]}" for k in ("gpu", "cpu") if k in row.hardware)
         machine += f", {row.hardware['threads']} thread(s), torch {row.hardware['torch']}"
         cells = (row.network, str(row.seed), *shares, f"{row.minutes:.1f}", row.date, machine)
-        lines.append("| " + " | ".join(cells) + " |")
+        lines.append("| " + " | ".join(cell.replace("|", "/") for cell in cells) + " |")
     command = f"{COMMAND} --networks NETWORK --seeds SEED"
     return "\n".join(lines) + f"\n\nThe command of a row: `{command}`, with `--again` to compare.\n"
