@@ -102,18 +102,33 @@ def test_where_nothing_fits_the_nearest_is_named(
 
 
 @pytest.mark.slow
-def test_folds_and_halving_on_ray(colours: Path, tmp_path: Path) -> None:
-    pytest.importorskip("ray")
+def test_folds_and_halving(
+    colours: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(explore, "run_trials", run_here)
     out = tmp_path / "found"
-    more = ("--budget-gmacs=1", "--epochs=4", "--seeds=1", "--folds=2", "--halving", "--ray=auto")
-    three = ("--networks=i2d,s3d_fast,s3d_top_8",)
-    done = run_s3d(*words(colours, out, *more), *three)
-    assert done.returncode == 0, done.stderr
-    assert "round 1 of 2: 3 candidates, 1 epochs; the better 2 go on" in done.stderr
+    more = ("--budget-gmacs=1", "--epochs=4", "--seeds=1", "--folds=2", "--halving")
+    assert main(words(colours, out, *more, "--networks=i2d,s3d_fast,s3d_top_8")) == 0
+    said = capsys.readouterr().err
+    assert "round 1 of 2: 3 candidates, 1 epochs; the better 2 go on" in said
     assert len(list(out.glob("trials/*-e1-f*/outcome.json"))) == 6
     assert len(list(out.glob("trials/*-e4-f*/outcome.json"))) == 4
     rows = read_rows(out)
     assert sorted(row["state"] for row in rows) == ["dropped early", "trained", "trained"]
+
+
+@pytest.mark.slow
+def test_on_ray(colours: Path, tmp_path: Path) -> None:
+    pytest.importorskip("ray")
+    out = tmp_path / "found"
+    more = ("--budget-gmacs=1", "--epochs=1", "--seeds=1", "--ray=auto", "--networks=i2d")
+    done = run_s3d(*words(colours, out, *more))
+    assert done.returncode == 0, done.stderr
+    assert "[1/1] i2d-w0.1-4x32-r8-e1-f0-s0" in done.stderr
+    assert (out / "model.safetensors").exists()
 
 
 @pytest.mark.parametrize(
