@@ -89,7 +89,7 @@ def measure_engines(
         InputError: The network cannot take the clip, or there is no such engine.
     """
     names = usable_engines(next(network.parameters()).device.type) if names is None else names
-    one = _noise(spec, 1)
+    one = draw_noise(spec, 1)
     eager = _Trial(Engine(network, spec, EAGER))
     wanted = eager.begin(one)
     trials = [eager if n == EAGER else _Trial(Engine(network, spec, n)) for n in names]
@@ -99,7 +99,7 @@ def measure_engines(
     _time_in_turn(trials, one, runs)
     batch = max(1, min(MOST_CLIPS, THROUGHPUT_PIXELS // int(np.prod(one.shape[1:4]))))
     if measures_batch:
-        many = one if batch == 1 else _noise(spec, batch)
+        many = one if batch == 1 else draw_noise(spec, batch)
         for trial in trials:
             trial.time(many)  # What a new shape needs is prepared.
         _time_in_turn(trials, many, max(1, runs // 2))
@@ -172,7 +172,8 @@ def _time_in_turn(trials: Sequence[_Trial], frames: Tensor, runs: int) -> None:
                 trial.seconds.setdefault(len(frames), []).append(seconds)
 
 
-def _noise(spec: ClipSpec, batch: int) -> Tensor:
+def draw_noise(spec: ClipSpec, batch: int) -> Tensor:
+    """Return frames (B, T, H, W, C) uint8 of noise, the same each time."""
     shape = (batch, spec.frames, *spec.size_px, spec.channels)
     return torch.randint(
         0, 256, shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(0)
