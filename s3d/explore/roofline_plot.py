@@ -160,21 +160,19 @@ def _place(axes: Axes, names: Sequence[Annotation]) -> None:
     placed: list[Bbox] = []
     for name in names:
         home = _around(*axes.transData.transform(name.xy))
-        # Dots that lie on each other cannot be told apart anyway.
-        others = [*placed, *(box for box in dots if not box.overlaps(home))]
-        covered = {offset: _count_covered(name, offset, home, others) for offset in _offsets()}
+        taken = [*dots, *placed]
+        covered = {offset: _count_covered(name, offset, home, taken) for offset in _offsets()}
         name.set_position(min(covered, key=covered.__getitem__))
         placed.append(_box_of(name))
 
 
 def _count_covered(
-    name: Annotation, offset: tuple[float, float], home: Bbox, others: Sequence[Bbox]
+    name: Annotation, offset: tuple[float, float], home: Bbox, taken: Sequence[Bbox]
 ) -> tuple[int, float]:
     """Return how much a name at an offset, and the line to it, would cover; then how far it is."""
     name.set_position(offset)
     box = _box_of(name)
-    covered = sum(_is_covered(other, home, box) for other in others) + bool(box.overlaps(home))
-    return covered, math.hypot(*offset)
+    return sum(_is_covered(other, home, box) for other in taken), math.hypot(*offset)
 
 
 def _box_of(name: Annotation) -> Bbox:
@@ -188,7 +186,9 @@ def _is_covered(other: Bbox, home: Bbox, name: Bbox) -> bool:
     from matplotlib.path import Path
 
     centers = [(box.p0 + box.p1) / 2 for box in (home, name)]
-    return bool(name.overlaps(other) or Path(centers).intersects_bbox(other, filled=False))
+    if name.overlaps(other) or other.overlaps(home):
+        return bool(name.overlaps(other))  # A line cannot but cross a dot that lies on its own.
+    return bool(Path(centers).intersects_bbox(other, filled=False))
 
 
 def _offsets() -> Iterator[tuple[float, float]]:
