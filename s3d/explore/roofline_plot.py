@@ -155,30 +155,29 @@ def _draw_limits(axes: Axes, found: Roofline, dots: Sequence[Dot]) -> None:
 
 def _place(axes: Axes, names: Sequence[Annotation]) -> None:
     """Move names beside their dots: neither they nor their lines cover dots or other names."""
-    marked = [np.asarray(line.get_xydata()) for line in axes.lines if line.get_marker() == "o"]
-    dots = [_around(*axes.transData.transform(place)) for places in marked for place in places]
-    placed: list[Bbox] = []
-    for name in names:
-        home = _around(*axes.transData.transform(name.xy))
-        taken = [*dots, *placed]
-        covered = {offset: _count_covered(name, offset, home, taken) for offset in _offsets()}
-        name.set_position(min(covered, key=covered.__getitem__))
-        placed.append(_box_of(name))
-
-
-def _count_covered(
-    name: Annotation, offset: tuple[float, float], home: Bbox, taken: Sequence[Bbox]
-) -> tuple[int, float]:
-    """Return how much a name at an offset, and the line to it, would cover; then how far it is."""
-    name.set_position(offset)
-    box = _box_of(name)
-    return sum(_is_covered(other, home, box) for other in taken), math.hypot(*offset)
-
-
-def _box_of(name: Annotation) -> Bbox:
     from matplotlib.text import Text
 
-    return Text.get_window_extent(name)  # An annotation's own holds its line as well.
+    marked = [np.asarray(line.get_xydata()) for line in axes.lines if line.get_marker() == "o"]
+    homes = [_around(*axes.transData.transform(name.xy)) for name in names]
+    taken = [_around(*axes.transData.transform(place)) for places in marked for place in places]
+    for name, home in zip(names, homes, strict=True):
+        at_home = Text.get_window_extent(name)  # An annotation's own holds its line as well.
+        offset = _find_offset(at_home, home, taken)
+        name.set_position(offset)
+        taken.append(at_home.translated(*offset))
+
+
+def _find_offset(name: Bbox, home: Bbox, taken: Sequence[Bbox]) -> tuple[float, float]:
+    """Return by how far to move a name from its dot: the least that covers least."""
+    found, least = (0.0, 0.0), math.inf
+    for offset in sorted(_offsets(), key=lambda offset: math.hypot(*offset)):
+        moved = name.translated(*offset)
+        covered = sum(_is_covered(other, home, moved) for other in taken)
+        if covered < least:
+            found, least = offset, covered
+        if not covered:
+            break
+    return found
 
 
 def _is_covered(other: Bbox, home: Bbox, name: Bbox) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any
 
@@ -147,7 +148,7 @@ def test_each_block_is_given_what_the_one_before_gave(
     *blocks, whole = calls[: len(STEPS) + 1]
     assert [call.until for call in blocks] == list(STEPS)
     assert [call.after for call in blocks] == [None, *STEPS[:-1]]
-    assert all(call.x is before.y for before, call in zip(blocks, blocks[1:], strict=False))
+    assert all(call.x is before.y for before, call in pairwise(blocks))
     assert torch.equal(whole.x, draw_noise(SPEC, 1))
     torch.testing.assert_close(blocks[-1].y, whole.y)
     assert [cost.name for cost in found.cost.blocks] == list(STEPS)
@@ -162,5 +163,5 @@ def test_no_run_is_refused(network: Network) -> None:
 
 
 def test_an_engine_that_is_not_there_is_refused(network: Network) -> None:
-    with pytest.raises(InputError, match="unknown engine 'trch'. Did you mean torch"):
+    with pytest.raises(InputError, match=r"unknown engine 'trch'\. Did you mean torch"):
         measure_roofline(network, SPEC, ("trch",), 1, PEAKS)
