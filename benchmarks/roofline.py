@@ -22,7 +22,6 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 import s3d
@@ -31,23 +30,15 @@ from benchmarks.pairs import time_in_turn
 from benchmarks.speed_page import PAGE, format_roofline, write_part
 from s3d.clip import ClipSpec
 from s3d.explore.machine import describe_machine
+from s3d.explore.roofline import measure_peaks
 from s3d.infer.engines.choose import choose_engine, package_version
 from s3d.infer.engines.openvino_model import build_openvino_model
 from s3d.models.cost import count_cost
-from s3d.models.graph import (
-    Classification,
-    Convolution,
-    FramesInput,
-    Gating,
-    Graph,
-    Node,
-    build_graph,
-)
+from s3d.models.graph import Graph, build_graph
 from s3d.models.network import Network
 
 RECORD = Path(__file__).parent / "results" / "roofline.json"
 NETWORKS = ("i2d", "i3d", "s3d", "s3d_g", "s3d_fast", "i3d_top_4")
-SIDE = 2048
 COPY_BYTES = 2**30
 KINDS = {
     "MaxPool": "pools",
@@ -60,39 +51,13 @@ KINDS = {
 }
 
 
-def measure_peaks(rounds: int) -> dict[str, float]:
-    """Return the most GFLOP/s and GB/s that simple code gets out of this machine."""
-    a, b, c = (torch.rand(SIDE, SIDE) for _ in range(3))
-    source = torch.ones(COPY_BYTES // 4)
-    target = torch.zeros(COPY_BYTES // 4)
-    works = {"product": lambda: torch.mm(a, b, out=c), "copy": lambda: target.copy_(source)}
-    seconds = {name: min(times) for name, times in time_in_turn(works, rounds).items()}
+def measure_peaks_rounded(rounds: int) -> dict[str, float]:
+    """Return the peaks of this machine in GFLOP/s, 2 a multiply-add, and GB/s."""
+    peaks = measure_peaks(rounds, copy_bytes=COPY_BYTES)
     return {
-        "gflops": round(2 * SIDE**3 / seconds["product"] / 1e9, 1),
-        "gbytes_per_second": round(2 * COPY_BYTES / seconds["copy"] / 1e9, 2),
+        "gflops": round(2 * peaks.macs_per_second / 1e9, 1),
+        "gbytes_per_second": round(peaks.bytes_per_second / 1e9, 2),
     }
-
-
-def count_bytes(graph: Graph) -> int:
-    """Return the bytes that nodes read and write, each input, weight and output once."""
-    return sum(
-        _output_bytes(node) + _weight_bytes(node) + sum(map(_output_bytes, node.sources))
-        for node in graph.nodes
-    ) + _frames_bytes(graph.input)
-
-
-def _output_bytes(node: Node) -> int:
-    return 4 * int(np.prod(node.shape))
-
-
-def _frames_bytes(node: Node) -> int:
-    return int(np.prod(node.shape)) if isinstance(node, FramesInput) else 0
-
-
-def _weight_bytes(node: Node) -> int:
-    if isinstance(node, (Convolution, Gating, Classification)):
-        return 4 * (node.weight.numel() + node.bias.numel())
-    return 0
 
 
 def profile_openvino(graph: Graph, frames: Any, runs: int) -> dict[str, float]:
@@ -137,7 +102,8 @@ def measure_network(name: str, spec: ClipSpec, rounds: int, peaks: dict[str, flo
     seconds = time_in_turn({"ours": lambda: engine.logits(frames)}, rounds)["ours"]
     time = statistics.median(seconds)
     graph = build_graph(network, (1, spec.channels, spec.frames, *spec.size_px), spec=spec)
-    macs, moved = count_cost(network, spec.frames, spec.size_px).macs, count_bytes(graph)
+    cost = count_cost(network, spec.frames, spec.size_px)
+    macs, moved = cost.macs, cost.moved_bytes
     arithmetic, memory = 2 * macs / peaks["gflops"] / 1e9, moved / peaks["gbytes_per_second"] / 1e9
     return {
         "engine": engine.name,
@@ -157,7 +123,7 @@ def measure_network(name: str, spec: ClipSpec, rounds: int, peaks: dict[str, flo
 
 def measure(networks: Sequence[str], spec: ClipSpec, rounds: int) -> dict[str, Any]:
     """Measure the machine, then each network, then the machine again."""
-    before = measure_peaks(rounds)
+    before = measure_peaks_rounded(rounds)
     rows = {}
     for name in networks:
         rows[name] = measure_network(name, spec, rounds, before)
@@ -168,7 +134,7 @@ def measure(networks: Sequence[str], spec: ClipSpec, rounds: int) -> dict[str, A
         "what": f"one clip of {spec.frames} x {height} x {width}, CPU, single precision",
         "peak": before,
         # A virtual machine's speed drifts; what the peak was at the end says by how much.
-        "peak_afterwards": measure_peaks(rounds),
+        "peak_afterwards": measure_peaks_rounded(rounds),
         "rounds": rounds,
         "networks": rows,
         **describe_machine(),

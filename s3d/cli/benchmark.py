@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import json
-import os
-import platform
 from collections.abc import Sequence
-from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from s3d.cli.named_model import MODEL_HELP, change_clip, open_named
 from s3d.cli.parser import Verbs, add_verb
 from s3d.errors import InputError
 from s3d.files import show_path
-from s3d.models.family import LAYERS, LETTERS, NETWORKS, network_name
-from s3d.models.published.weights import WEIGHTS
+from s3d.models.family import network_name
 
 if TYPE_CHECKING:
     from s3d.clip import ClipSpec
@@ -30,10 +25,7 @@ def add(verbs: Verbs) -> None:
     """Add the verb and its options."""
     text = "measure the engines that can run a network here, and remember the fastest"
     parser = add_verb(verbs, "benchmark", text, run)
-    parser.add_argument(
-        "model", metavar="MODEL",
-        help="model file, published weights by name, or a network (`s3d list`) of fresh weights",
-    )  # fmt: skip
+    parser.add_argument("model", metavar="MODEL", help=MODEL_HELP)
     parser.add_argument("--frames", type=int, metavar="N", help="of a clip [the model's]")
     parser.add_argument("--size", type=int, metavar="PX", help="of a clip [the model's]")
     parser.add_argument("--runs", type=int, default=5, metavar="N", help="timed runs of each [5]")
@@ -53,13 +45,14 @@ def run(options: argparse.Namespace) -> int:
     from s3d.infer.engines.engine import EAGER, check_engine
     from s3d.infer.engines.measure import measure_engines
     from s3d.models.device import choose_device
+    from s3d.models.network import build
 
     device = choose_device(options.device)
     names = None if ALL in options.engine else list(dict.fromkeys([*options.engine, EAGER]))
     for name in names or ():
         check_engine(name, device)
-    model = _open(options.model)
-    spec = _clip(model.spec, options.frames, options.size)
+    model = open_named(options.model, build)
+    spec = change_clip(model.spec, options.frames, options.size)
     network = model.network.eval().to(device)
     figures = measure_engines(network, spec, names, options.runs)
     place = remember_choice(network, spec, figures) if names is None else None
@@ -67,44 +60,6 @@ def run(options: argparse.Namespace) -> int:
     record["remembered_in"] = None if place is None else str(place)
     print(json.dumps(record, indent=1) if options.json else _format(record))
     return 0
-
-
-def _open(name: str) -> ModelFile:
-    """Return the model of a file, of published weights, or a network of fresh weights."""
-    from s3d.clip import ClipSpec
-    from s3d.models.model_file import ModelFile
-    from s3d.models.network import build
-    from s3d.models.open import open_model
-
-    is_network = name in NETWORKS or (len(name) == len(LAYERS) and set(name) <= set(LETTERS))
-    # os.path, unlike Path, answers for a name that no file can have.
-    if os.path.isfile(name) or name in WEIGHTS:  # noqa: PTH113
-        return open_model(name)
-    if not is_network:
-        near = difflib.get_close_matches(name[:60], [*WEIGHTS, *NETWORKS], n=2)
-        hint = f" Did you mean {' or '.join(near)}?" if near else ""
-        raise InputError(
-            f"{show_path(name)}: no such model file, published weights or network.{hint} "
-            "`s3d list` shows weights and networks."
-        )
-    return ModelFile(build(name), (), ClipSpec(), source="fresh weights")
-
-
-def _clip(spec: ClipSpec, frames: int | None, size: int | None) -> ClipSpec:
-    from s3d.clip import MAX_SIZE_PX
-    from s3d.models.network import SMALLEST_PX
-
-    if frames is not None and frames < 1:
-        raise InputError(f"--frames is {frames}; at least 1 is needed.")
-    if size is not None and not SMALLEST_PX <= size <= MAX_SIZE_PX:
-        raise InputError(
-            f"--size is {size}; it needs a number from {SMALLEST_PX} to {MAX_SIZE_PX}."
-        )
-    if frames is not None:
-        spec = replace(spec, frames=frames)
-    if size is None:
-        return spec
-    return replace(spec, size_px=(size, size), resize_px=(size, size))
 
 
 def _describe(
@@ -116,6 +71,7 @@ def _describe(
 
     from s3d.infer.engines.choose import fastest_equal, package_version
     from s3d.infer.engines.engine import EAGER, KINDS, lacks_compiler, missing_packages
+    from s3d.models.device import name_processor
 
     eager = next((f.latency_ms for f in figures if f.name == EAGER and f.error is None), None)
     rows = [
@@ -137,7 +93,7 @@ def _describe(
         "weights": model.source,
         "clip": {"frames": spec.frames, "size_px": list(spec.size_px), "channels": spec.channels},
         "device": device,
-        "processor": torch.cuda.get_device_name() if device == "cuda" else _processor(),
+        "processor": name_processor(device),
         "threads": torch.get_num_threads(),
         "versions": {package: package_version(package) for package in dict.fromkeys(packages)},
         "runs": runs,
@@ -150,15 +106,6 @@ def _describe(
         },
         "fastest": fastest_equal(figures),
     }
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        lines = []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return next(iter(names), platform.processor() or platform.machine())
 
 
 def _format(record: dict[str, Any]) -> str:

@@ -67,10 +67,11 @@ def load_recognizer(options: argparse.Namespace) -> Recognizer:
     from s3d.models.device import choose_device
 
     recognizer = load(options.model).to(choose_device(options.device))
-    return recognizer.use(options.engine, tell=_tell)
+    return recognizer.use(options.engine, tell=tell_line)
 
 
-def _tell(line: str) -> None:
+def tell_line(line: str) -> None:
+    """Tell a person what happens meanwhile, where what is printed is not disturbed."""
     print(f"s3d: {line}", file=sys.stderr)
 
 

@@ -1,11 +1,13 @@
-"""What a network costs: parameters and multiply-adds, per block and in all.
+"""What a network costs: parameters, multiply-adds, activations and bytes, per block and in all.
 
-What the paper calls a FLOP is a multiply-add; so it is here. Nothing is computed: the network runs
-on the meta device, where tensors have shapes and no values.
+What the paper calls a FLOP is a multiply-add; so it is here. Bytes are those of every operation of
+the graph that reads its inputs and weights once and writes its output once, in single precision.
+Nothing is computed: the network runs on the meta device, where tensors have shapes and no values.
 """
 
 from __future__ import annotations
 
+import math
 import reprlib
 from dataclasses import dataclass
 
@@ -13,12 +15,16 @@ import torch
 from torch import Tensor, nn
 
 from s3d.errors import InputError
+from s3d.models.graph import STEPS, Classification, Convolution, Gating, Node, build_graph
 from s3d.models.layers import Conv, Gate
-from s3d.models.network import BLOCKS, Network, build
+from s3d.models.network import Network, build
 from s3d.models.style import PAPER, Style
 
 LONGEST = 100_000
 """Frames or pixels along one axis; more would overflow the count of values."""
+
+FRAMES_TO_CLIP_BYTES = 5
+"""What a value of a clip moves before the first block: a frame's byte read, a float32 written."""
 
 
 @dataclass(frozen=True)
@@ -30,12 +36,18 @@ class BlockCost:
         shape: Its output (C, T, H, W).
         parameters: Learnt numbers.
         macs: Multiply-adds for one clip.
+        activations: Values of every output inside it, the last included, for one clip.
+        moved_bytes: Read and written for one clip by every convolution, pool, concatenation, gate
+            and classifier: each input, weight and output once, in float32. Those of the first block
+            include turning frames into the clip.
     """
 
     name: str
     shape: tuple[int, ...]
     parameters: int
     macs: int
+    activations: int
+    moved_bytes: int
 
 
 @dataclass(frozen=True)
@@ -54,6 +66,16 @@ class Cost:
         """Return all multiply-adds."""
         return sum(block.macs for block in self.blocks)
 
+    @property
+    def activations(self) -> int:
+        """Return the values of every output, for one clip."""
+        return sum(block.activations for block in self.blocks)
+
+    @property
+    def moved_bytes(self) -> int:
+        """Return all bytes read and written, for one clip."""
+        return sum(block.moved_bytes for block in self.blocks)
+
 
 def count_cost(
     network: str | Network,
@@ -65,7 +87,7 @@ def count_cost(
     width: float = 1.0,
     channels: int = 3,
 ) -> Cost:
-    """Count a network's parameters and multiply-adds for one clip.
+    """Count a network's parameters, multiply-adds, activations and bytes for one clip.
 
     Args:
         network: A name, a word, or a network; of a network only the kind counts.
@@ -91,13 +113,17 @@ def count_cost(
                 network, num_classes=num_classes, style=style, width=width, channels=channels
             )
         x = torch.empty(1, net.channels, frames, *size_px)
-        net.eval().features(x, "conv1a")  # checks the shape once
+        nodes = build_graph(net.eval(), tuple(x.shape)).nodes  # checks the shape too
+        clip_bytes = FRAMES_TO_CLIP_BYTES * x.numel()
         blocks = []
-        for name in (*BLOCKS, "head"):
+        for name in STEPS:
             block = net.get_submodule(name)
             x, macs = _run_and_count(block, x)
             parameters = sum(p.numel() for p in block.parameters())
-            blocks.append(BlockCost(name, tuple(x.shape[1:]), parameters, macs))
+            inside = [node for node in nodes if node.name.partition(".")[0] == name]
+            values = sum(math.prod(node.shape) for node in inside)
+            moved = sum(map(_moved_bytes, inside)) + (clip_bytes if name == STEPS[0] else 0)
+            blocks.append(BlockCost(name, tuple(x.shape[1:]), parameters, macs, values, moved))
     return Cost(tuple(blocks))
 
 
@@ -121,6 +147,13 @@ def _run_and_count(block: nn.Module, x: Tensor) -> tuple[Tensor, int]:
     for hook in hooks:
         hook.remove()
     return output, macs
+
+
+def _moved_bytes(node: Node) -> int:
+    values = sum(math.prod(n.shape) for n in (node, *node.sources))
+    if isinstance(node, (Convolution, Gating, Classification)):
+        values += node.weight.numel() + node.bias.numel()
+    return 4 * values
 
 
 def _twin(network: Network) -> Network:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import platform
+from pathlib import Path
+
 import torch
 
 from s3d.errors import InputError
@@ -22,3 +25,15 @@ def choose_device(name: str) -> str:
     if name == "cuda" and not has_gpu:
         raise InputError("--device cuda: PyTorch sees no GPU here. Use --device cpu.")
     return "cuda" if has_gpu and name != "cpu" else "cpu"
+
+
+def name_processor(device: str) -> str:
+    """Return what computes on a device, "cpu" or "cuda", as its maker calls it."""
+    if device == "cuda":
+        return torch.cuda.get_device_name()
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return next(iter(names), platform.processor() or platform.machine())

@@ -96,6 +96,42 @@ def test_blocks_come_in_order_with_their_shapes() -> None:
     assert [block.shape for block in blocks[-2:]] == [(1024, 2, 7, 7), (9,)]
 
 
+def test_activations_and_bytes_are_those_of_every_operation() -> None:
+    blocks = {b.name: b for b in count_cost("i2d", 4, (32, 32), num_classes=7).blocks}
+    clip, stem, pooled = 3 * 4 * 32 * 32, 64 * 2 * 16 * 16, 64 * 2 * 8 * 8
+    assert blocks["conv1a"].activations == stem
+    # A frame's byte read and a clip's float32 written, before the convolution reads it.
+    wanted = 5 * clip + 4 * (clip + 64 * 3 * 49 + 64 + stem)
+    assert blocks["conv1a"].moved_bytes == wanted == 279_552
+    assert blocks["pool2a"].activations == pooled
+    assert blocks["pool2a"].moved_bytes == 4 * (stem + pooled) == 163_840
+    assert blocks["conv2b"].moved_bytes == 4 * (2 * pooled + 64 * 64 + 64) == 82_176
+    assert blocks["head"].activations == 7
+    assert blocks["head"].moved_bytes == 4 * (1024 + 7 * 1024 + 7 + 7)
+
+
+def test_an_inception_block_reads_its_input_once_for_each_branch() -> None:
+    cost = count_cost("i2d", 4, (32, 32))
+    block = next(b for b in cost.blocks if b.name == "mixed3b")
+    places = 2 * 4 * 4
+    x = 192 * places
+    made = [places * c for c in (64, 96, 16, 128, 32, 192, 32)]
+    read = [x, x, x, made[1], made[2], x, x]
+    weights = 192 * (64 + 96 + 16 + 32) + 9 * (96 * 128 + 16 * 32) + 64 + 96 + 16 + 128 + 32 + 32
+    whole = places * 256
+    assert block.activations == sum(made) + whole == 26_112
+    assert block.moved_bytes == 4 * (sum(made) + sum(read) + weights + 2 * whole)
+
+
+@pytest.mark.parametrize(("network", "gbytes"), [("i2d", 1.551), ("s3d", 2.357), ("s3d_g", 2.743)])
+def test_totals_are_sums_of_the_blocks(network: str, gbytes: float) -> None:
+    cost = count_cost(network)
+    # As scripts/benchmark roofline had counted from the graph of frames: its recorded figures.
+    assert cost.moved_bytes / 1e9 == pytest.approx(gbytes, abs=1e-3)
+    for name in ("parameters", "macs", "activations", "moved_bytes"):
+        assert getattr(cost, name) == sum(getattr(block, name) for block in cost.blocks)
+
+
 @pytest.mark.parametrize(
     ("frames", "size", "message"),
     [

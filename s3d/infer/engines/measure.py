@@ -173,7 +173,7 @@ def _time_in_turn(trials: Sequence[_Trial], frames: Tensor, runs: int) -> None:
 
 
 def draw_noise(spec: ClipSpec, batch: int) -> Tensor:
-    """Return frames (B, T, H, W, C) uint8 without a meaning, the same at every call."""
+    """Return frames (B, T, H, W, C) uint8 of noise, the same each time."""
     shape = (batch, spec.frames, *spec.size_px, spec.channels)
     return torch.randint(
         0, 256, shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(0)
