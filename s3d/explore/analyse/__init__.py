@@ -1,0 +1,1 @@
+"""What a network learnt: analyses that give numbers, and pictures of them."""
