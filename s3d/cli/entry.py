@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from s3d import __version__
 from s3d.cli import (
+    analyze,
     benchmark,
     calibrate,
     check,
@@ -33,8 +34,8 @@ from s3d.errors import InputError
 INTERRUPTED = 130
 
 VERBS = (
-    train, evaluate, predict, watch, calibrate, features, check, flow, shard, convert, quantize,
-    export, sample, list_networks, cost, benchmark,
+    train, evaluate, analyze, predict, watch, calibrate, features, check, flow, shard, convert,
+    quantize, export, sample, list_networks, cost, benchmark,
 )  # fmt: skip
 """In the order of the help."""
 

@@ -104,7 +104,7 @@ class OrderAnalysis:
 
     @property
     def within_forward(self) -> float:
-        """Return the accuracy within the pairs, normal; a coin gives 0.5, without pairs it is nan."""
+        """Return the accuracy within the pairs, normal: 0.5 is a coin; nan without pairs."""
         return self._over_pairs("within_forward")
 
     @property

@@ -71,7 +71,8 @@ def coin_chance(heads: int, throws: int) -> float:
         heads: 0 to throws.
         throws: From 0; none give 1.
     """
-    return sum(math.comb(throws, k) for k in range(heads, throws + 1)) / 2**throws
+    ways = sum(math.comb(throws, k) for k in range(heads, throws + 1))
+    return float(ways / 2**throws)
 
 
 def read_pairs(text: str) -> tuple[Pair, ...]:
@@ -88,7 +89,8 @@ def read_pairs(text: str) -> tuple[Pair, ...]:
     words = [word for word in text.split(",") if word.strip()]
     if any(":" not in word for word in words) or not words:
         raise InputError(
-            f"pairs {show_path(text)!r} are neither a file nor a:b,c:d. Name classes, each with its partner."
+            f"pairs {show_path(text)!r} are neither a file nor a:b,c:d. "
+            "Name classes, each with its partner."
         )
     return tuple(_pair_of([word], text) for word in words)
 
