@@ -231,7 +231,7 @@ def test_flow_has_no_picture_to_draw_on(
 ) -> None:
     flow = replace(probe_video(video), channels=2)
     monkeypatch.setattr("s3d.explore.analyse.activation.probe_video", lambda _: flow)
-    with pytest.raises(InputError, match="noise.mp4: holds optical flow, no picture to draw on"):
+    with pytest.raises(InputError, match=r"noise\.mp4: holds optical flow, no picture to draw on"):
         activation_of(recognizer, video)
 
 
@@ -271,7 +271,7 @@ def test_a_film_that_cannot_be_written_is_told(
     recognizer: Recognizer, video: Path, tmp_path: Path
 ) -> None:
     found = activation_of(recognizer, video, "red", start_seconds=0.0)
-    with pytest.raises(InputError, match="film.mp4: cannot be written"):
+    with pytest.raises(InputError, match=r"film\.mp4: cannot be written"):
         write_film(found, tmp_path / "none" / "film.mp4")
 
 

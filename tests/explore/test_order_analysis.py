@@ -173,7 +173,7 @@ def test_pairs_are_classes_of_the_model() -> None:
             number_pairs(pairs, LABELS)
     with pytest.raises(InputError, match=r"class 'rihgt' is unknown to the model. Did you mean r"):
         number_class("rihgt", LABELS)
-    with pytest.raises(InputError, match="It knows: left, right, still."):
+    with pytest.raises(InputError, match=r"It knows: left, right, still\."):
         number_class("zzz", LABELS)
 
 
