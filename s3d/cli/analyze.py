@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import argparse
 
-from s3d.cli import analyze_features, analyze_kernels
+from s3d.cli import (
+    analyze_activation,
+    analyze_confusions,
+    analyze_features,
+    analyze_kernels,
+    analyze_order,
+)
 from s3d.cli.parser import Parser, Verbs, add_verb
 
 ANALYSES = (
     analyze_kernels,
     analyze_features,
+    analyze_order,
+    analyze_confusions,
+    analyze_activation,
 )
 """In the order of the help."""
 
