@@ -70,12 +70,12 @@ def test_blocks_come_once_in_order_of_depth() -> None:
     assert check_blocks(["mixed5c", "pool3a", "mixed5c"]) == ("pool3a", "mixed5c")
     with pytest.raises(InputError, match=r"unknown block 'mixed5d'. Did you mean mixed5"):
         check_blocks(["mixed5d"])
-    with pytest.raises(InputError, match="no block is named. Known: conv1a, "):
+    with pytest.raises(InputError, match=r"no block is named\. Known: conv1a, "):
         check_blocks([])
 
 
 def test_protocols_whose_clips_differ_in_length_are_refused() -> None:
-    with pytest.raises(InputError, match="not taken under protocol 'all-frames'. Known: clip, "):
+    with pytest.raises(InputError, match=r"not taken under protocol 'all-frames'\. Known: clip, "):
         check_protocol("all-frames")
 
 
