@@ -8,7 +8,6 @@ from pathlib import Path
 from s3d.cli.parser import Verbs, add_verb
 from s3d.cli.terminal import progress_bar
 
-
 ALL = "all"
 
 

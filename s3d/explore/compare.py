@@ -201,20 +201,23 @@ def _draw_interval(values: Floats, groups: Counts) -> Interval | None:
 
 def _draw_sources(sums: Floats, sizes: Floats, rng: np.random.Generator) -> Floats:
     """Return (DRAWS,) means of as many sources as there are, drawn with replacement."""
-    sources = len(sums)
-    shares = np.full(sources, 1 / sources)
     means = []
     for _ in range(DRAWS // DRAWS_AT_ONCE):
-        times = rng.multinomial(sources, shares, DRAWS_AT_ONCE)
+        times = _draw_times(len(sums), DRAWS_AT_ONCE, rng)
         means.append((times @ sums) / (times @ sizes))
     return np.concatenate(means)
 
 
 def _draw_seeds(means: Floats, rng: np.random.Generator) -> Floats:
     """Return (DRAWS,) means of as many seeds as there are, drawn with replacement."""
-    seeds = len(means)
-    times = rng.multinomial(seeds, np.full(seeds, 1 / seeds), DRAWS)
-    return np.asarray(times @ means / seeds, dtype=np.float64)
+    return np.asarray(_draw_times(len(means), DRAWS, rng) @ means / len(means))
+
+
+def _draw_times(count: int, draws: int, rng: np.random.Generator) -> Floats:
+    """Return (draws, count): how often each of so many is drawn, in draws of as many."""
+    picked = rng.integers(0, count, (draws, count)) + count * np.arange(draws)[:, None]
+    times = np.bincount(picked.ravel(), minlength=draws * count)
+    return times.reshape(draws, count).astype(np.float64)
 
 
 def _stretch(source_variance: float, sources: int, seed_variance: float, seeds: int) -> float:
