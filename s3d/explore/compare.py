@@ -13,8 +13,8 @@ Drawing sources and seeds at once would count the noise of single answers up to 
 are added; the noise then counts twice at most. Few seeds or sources say little about their own
 spread: the interval is stretched as Student's t is against the normal, with the degrees of freedom
 of such a sum (Satterthwaite 1946). In simulations with known differences, 1 to 5 seeds and 8 to
-100 sources, 95 % intervals hold the truth in 92 to 98 % of cases; without the stretch in 80 % where
-two or three seeds differ much.
+100 sources, 95 % intervals hold the truth in 90 to 98 % of cases, the fewest with two seeds that
+differ much; without the stretch these would be 80 %.
 
 A difference is seen where its interval leaves out 0 and where at least six sources tell the two
 candidates apart: with n sources the least p of an exact two-sided sign test is 2 / 2^n, which is
@@ -201,20 +201,23 @@ def _draw_interval(values: Floats, groups: Counts) -> Interval | None:
 
 def _draw_sources(sums: Floats, sizes: Floats, rng: np.random.Generator) -> Floats:
     """Return (DRAWS,) means of as many sources as there are, drawn with replacement."""
-    sources = len(sums)
-    shares = np.full(sources, 1 / sources)
     means = []
     for _ in range(DRAWS // DRAWS_AT_ONCE):
-        times = rng.multinomial(sources, shares, DRAWS_AT_ONCE)
+        times = _draw_times(len(sums), DRAWS_AT_ONCE, rng)
         means.append((times @ sums) / (times @ sizes))
     return np.concatenate(means)
 
 
 def _draw_seeds(means: Floats, rng: np.random.Generator) -> Floats:
     """Return (DRAWS,) means of as many seeds as there are, drawn with replacement."""
-    seeds = len(means)
-    times = rng.multinomial(seeds, np.full(seeds, 1 / seeds), DRAWS)
-    return np.asarray(times @ means / seeds, dtype=np.float64)
+    return np.asarray(_draw_times(len(means), DRAWS, rng) @ means / len(means))
+
+
+def _draw_times(count: int, draws: int, rng: np.random.Generator) -> Floats:
+    """Return (draws, count): how often each of so many is drawn, in draws of as many."""
+    picked = rng.integers(0, count, (draws, count)) + count * np.arange(draws)[:, None]
+    times = np.bincount(picked.ravel(), minlength=draws * count)
+    return times.reshape(draws, count).astype(np.float64)
 
 
 def _stretch(source_variance: float, sources: int, seed_variance: float, seeds: int) -> float:

@@ -138,13 +138,19 @@ def _say_why(choice: _Choice, groups: Counts, budget: Budget) -> str:
         why = _say_cheaper(choice)
         return f"{chosen.name} ({figures}) is the most accurate {within}; {why}."
     difference = compare(leader.right, chosen.right, groups)
-    others = len(choice.equals) - 2
-    more = f" Nor to {others} other{'s' * (others > 1)} that cost more than that." if others else ""
+    more = _say_others(len(choice.equals) - 2)
     return (
         f"No difference seen between {leader.name}, the most accurate {within}, and {chosen.name} "
         f"({difference.describe()}): the cheaper is taken, {cost} against "
         f"{budget.say(leader.cost)} a clip.{more}"
     )
+
+
+def _say_others(count: int) -> str:
+    if count < 1:
+        return ""
+    others, they = ("1 other", "it costs") if count == 1 else (f"{count} others", "they cost")
+    return f" Of {others} no difference is seen either; {they} more than that."
 
 
 def _say_cheaper(choice: _Choice) -> str:

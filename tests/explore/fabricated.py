@@ -113,8 +113,8 @@ def some_report(**changes: object) -> ExploreReport:
         recommendation=(
             "No difference seen between s3d_g-w0.5-16x112-r8, the most accurate within the budget "
             "of 60 ms, and s3d_fast-w0.5-16x112-r8 (difference 3.1 points, 95 % interval -1.2 to "
-            "7.2; 3 seeds, 300 videos of 25 sources): the cheaper is taken, 21.8 ms against 51.2 ms "
-            "a clip. Nor to 4 others that cost more than that."
+            "7.2; 3 seeds, 300 videos of 25 sources): the cheaper is taken, 21.8 ms against 51.2 "
+            "ms a clip. Of 4 others no difference is seen either; they cost more than that."
         ),
         chance=0.21,
         seeds=3,
