@@ -1,8 +1,8 @@
 """Many trials: one process each here, or on Ray; whatever happens to one, the others go on.
 
-A trial in a process of its own gives back all its memory, and one that crashes is a row. Trials side
-by side on a thread each make more of the cores than one trial on all of them: a second thread makes a
-small network 1.2 to 1.6 times as fast.
+A trial in a process of its own gives back all its memory, and one that crashes is a row. Trials
+side by side on a thread each make more of the cores than one trial on all of them: a second thread
+makes a small network 1.2 to 1.6 times as fast.
 """
 
 from __future__ import annotations

@@ -182,5 +182,5 @@ def test_the_page_says_what_the_rows_say() -> None:
 def test_choices() -> None:
     assert choose(None, ["i2d", "s3d"], "network") == ("i2d", "s3d")
     assert choose("s3d, i2d", ["i2d", "s3d"], "network") == ("s3d", "i2d")
-    with pytest.raises(InputError, match="unknown network 's4d'. Known: i2d, s3d"):
+    with pytest.raises(InputError, match=r"unknown network 's4d'\. Known: i2d, s3d"):
         choose("s4d", ["i2d", "s3d"], "network")

@@ -109,7 +109,8 @@ class Activation:
         Args:
             seconds: Of the video; outside of the windows it is their first or last moment.
         """
-        return self._mean_at(seconds, self._map_at)
+        found: Values = self._mean_at(seconds, self._map_at)
+        return found
 
     def strength(self, seconds: float) -> float:
         """Return the sum of the map of a moment."""
