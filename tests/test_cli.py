@@ -23,8 +23,8 @@ from s3d.models.family import NETWORKS
 from tests.tiny import run_s3d, tiny_words
 
 VERBS = (
-    "train", "evaluate", "analyze", "predict", "watch", "calibrate", "features", "check", "flow",
-    "shard", "convert", "quantize", "export", "sample", "list", "cost", "benchmark",
+    "train", "evaluate", "analyze", "explore", "predict", "watch", "calibrate", "features", "check",
+    "flow", "shard", "convert", "quantize", "export", "sample", "list", "cost", "benchmark",
 )  # fmt: skip
 Output = pytest.CaptureFixture[str]
 

@@ -18,6 +18,15 @@ from s3d.models.published.weights import WEIGHTS
 from tests.conftest import ROOT
 from tests.tiny import tiny_words
 
+TINIER = {
+    "train": [*tiny_words(epochs=1), "--quiet"],
+    "flow": ["--short-side=32", "--threads=1"],
+    "explore": [
+        "--networks=i2d", "--widths=0.1", "--frames=4", "--sizes=32", "--rates=8", "--batch=8",
+        "--epochs=1", "--workers=1", "--quiet",
+    ],
+}  # fmt: skip
+"""What makes a command one of seconds."""
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
@@ -56,8 +65,7 @@ def test_the_commands_run_in_their_order(
         if needs_download(words):
             continue
         verbs.append(words[0])
-        train = [*tiny_words(epochs=1), "--quiet"]
-        extra = {"train": train, "flow": ["--short-side=32", "--threads=1"]}.get(words[0], [])
+        extra = TINIER.get(words[0], [])
         # Of so few videos a class the data doctor has something to say: code 1.
         assert main([*words, *extra]) == (1 if words[0] == "check" else 0), words
     assert verbs[:3] == ["train", "evaluate", "predict"]

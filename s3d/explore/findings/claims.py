@@ -21,7 +21,9 @@ HOLDS, FAILS, OPEN = "holds here", "does not hold here", "not decided"
 FEWEST_SEEDS = 2
 NEAR = 0.05
 """A difference that is surely smaller than this is none."""
-BOTTOM = ("conv2c", "mixed3b", "mixed3c")
+NEAR_ZERO = 0.5
+"""Outer taps of half the centre's size or more are not near zero."""
+BOTTOM = ("conv1a", "conv2c", "mixed3b")
 TOP = ("mixed4f", "mixed5b", "mixed5c")
 
 
@@ -248,13 +250,17 @@ def _claim_taps(findings: Findings) -> Claim | None:
         return None
     bottom, top = ([_mean(r.kernels, layers) for r in rows] for layers in (BOTTOM, TOP))
     gap = spread_of([t - b for t, b in zip(top, bottom, strict=True)])
+    low = spread_of([NEAR_ZERO - b for b in bottom])
+    verdicts = [judge(s.low, s.high) if s.count >= FEWEST_SEEDS else OPEN for s in (gap, low)]
+    layers = ", ".join(
+        f"{layer} {np.mean([r.kernels[layer] for r in rows]):.2f}" for layer in rows[0].kernels
+    )
     return Claim(
         "I3D's outer temporal taps stay near zero at the bottom, and not at the top",
         "a figure without numbers, of I3D trained on Kinetics from inflated image weights",
-        f"outer over centre taps, root mean square: {np.mean(bottom):.2f} in {_range(BOTTOM)}, "
-        f"{np.mean(top):.2f} in {_range(TOP)}; {gap.plain()} from bottom to top; training "
-        "begins at 1 here, with random weights",
-        judge(gap.low, gap.high) if gap.count >= FEWEST_SEEDS else OPEN,
+        f"outer over centre taps, root mean square, 1 where training begins: {layers}; "
+        f"{_range(TOP)} less {_range(BOTTOM)} {gap.plain()}; near zero would be below {NEAR_ZERO:g}",
+        judge_all(verdicts),
         _count_seeds([rows]),
     )
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import io
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from s3d.data.videos import list_videos
 from s3d.explore.analyse.features import compute_block_features
@@ -26,6 +25,7 @@ from s3d.train.report.plots import SETTINGS, SOFT
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+MARKS = "os^Dv"
 PANELS = (
     ("order_top1", "classes of order"),
     ("look_top1", "classes of looks"),
@@ -53,7 +53,12 @@ def draw_pictures(
         "Accuracy against multiply-adds of a clip; each dot is a seed, each line joins a network's"
     )
     ready: tuple[tuple[str, str, Callable[[Recognizer], bytes], str], ...] = (
-        ("kernels.png", "i3d", lambda r: draw_kernels(report_kernels(r.network), KERNELS), KERNELS),
+        (
+            "kernels.png",
+            "i3d",
+            lambda r: draw_kernels(report_kernels(r.network), "i3d, seed 0"),
+            KERNELS,
+        ),
         ("features.png", "s3d", lambda r: _draw_features(r, folder), FEATURES),
     )
     for name, network, draw, caption in ready:
@@ -78,12 +83,14 @@ def draw_costs(rows: Sequence[Row]) -> bytes:
     from matplotlib.figure import Figure
 
     with matplotlib.rc_context(SETTINGS):
-        figure = Figure(figsize=(13, 4.6), dpi=110, layout="constrained", facecolor="white")
+        figure = Figure(figsize=(14, 4.6), dpi=110, layout="constrained", facecolor="white")
         FigureCanvasAgg(figure)
         panels: Any = figure.subplots(1, len(PANELS), sharey=True)
         for axes, (value, title) in zip(panels, PANELS, strict=True):
             _draw_panel(axes, rows, value)
             axes.set_title(title)
+        handles, names = panels[-1].get_legend_handles_labels()
+        figure.legend(handles, names, loc="outside right center", frameon=False, title="seeds")
         panels[0].set_ylabel("share of test videos named right, %")
         data = io.BytesIO()
         figure.savefig(data, format="png", metadata={"Software": None})
@@ -96,36 +103,30 @@ def _draw_panel(axes: Axes, rows: Sequence[Row], value: str) -> None:
     axes.set_ylim(-4, 104)
     if value == "reversed_within":
         axes.axhline(50, color=SOFT, lw=1, ls="--")
-        axes.annotate(
-            "chance", (0.99, 51), xycoords=("axes fraction", "data"), ha="right", color=SOFT
-        )
-    named: list[tuple[float, float, str, str]] = []
-    for network in dict.fromkeys(row.network for row in rows):
+        place = ("axes fraction", "data")
+        axes.annotate("chance", (0.99, 51), xycoords=place, ha="right", color=SOFT)
+    for network, marker in _mark_networks(rows).items():
         own = [row for row in rows if row.network == network]
         shares = [100 * float(getattr(row, value)) for row in own]
-        macs, color = own[0].macs / 1e6, family_of(network_word(network)).light
-        axes.plot([macs] * len(own), shares, color=color, lw=1.4, alpha=0.6)
-        axes.plot([macs] * len(own), shares, "o", color=color, ms=6)
-        named.append((macs, float(np.mean(shares)), network, color))
-    _name_points(axes, named)
+        macs = [row.macs / 1e6 for row in own]
+        color = family_of(network_word(network)).light
+        axes.plot(macs, shares, color=color, lw=1.4, alpha=0.6)
+        label = f"{network} ({len(own)})"
+        axes.plot(macs, shares, marker, color=color, ms=6.5, mec="white", mew=0.6, label=label)
 
 
-def _name_points(axes: Axes, named: Sequence[tuple[float, float, str, str]]) -> None:
-    """Write names beside the points, pushed apart where they would meet."""
-    last: list[tuple[float, float]] = []
-    for macs, share, name, color in sorted(named, key=lambda one: -one[1]):
-        height = share
-        while any(abs(macs - x) < 16 and abs(height - y) < 4.6 for x, y in last):
-            height -= 1
-        last.append((macs, height))
-        axes.annotate(
-            name, (macs, share), (macs + 1.6, height), textcoords="data", color=color, fontsize=8.5,
-            va="center",
-        )  # fmt: skip
-    axes.margins(x=0.22)
+def _mark_networks(rows: Sequence[Row]) -> dict[str, str]:
+    """Return a mark for each network: another for each of one colour."""
+    marks: dict[str, str] = {}
+    seen: Counter[str] = Counter()
+    for network in dict.fromkeys(row.network for row in rows):
+        name = family_of(network_word(network)).name
+        marks[network] = MARKS[seen[name] % len(MARKS)]
+        seen[name] += 1
+    return marks
 
 
 def _draw_features(recognizer: Recognizer, folder: Path) -> bytes:
     videos = list_videos(folder / "clips" / "test.csv").videos
     found = compute_block_features(recognizer, videos, NEIGHBOUR_BLOCKS)
-    return draw_features(measure_separation(found), FEATURES)
+    return draw_features(measure_separation(found), "s3d, seed 0: features by class")
