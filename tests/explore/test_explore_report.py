@@ -184,6 +184,9 @@ def test_rows_say_what_became_of_each_candidate() -> None:
     assert "s3d_fast-w0.5-16x112-r8recommendedfront" in table
     assert "dropped early222" in table and "the lower half after 10 of 30 epochs" in table
     assert "over the budget333" in table and "perhaps for memory" in table
+    assert (
+        "21.8\xa0ms20.9 to 23.8, openvino2,280,00046.7\xa0min30 epochse30-f0-s0e30-f0-s1" in table
+    )
     assert "74.6 76.0 76.8s.d. 1.1" in table and "20.9 to 23.8, openvino" in table
 
 
