@@ -61,7 +61,8 @@ svg.chart a:focus-visible .mark path, svg.chart a:focus-visible .mark circle:not
 .tag.warn {{ color: var(--warn) }}
 table.points {{ font-size: .88rem }}
 table.points tbody th {{ min-width: 13rem }}
-table.points td.runs {{ min-width: 9rem }}
+table.points td.runs {{ min-width: 6rem }}
+table.points td.said {{ min-width: 9rem }}
 table.points tr.picked > * {{ background: rgb(var(--right) / .08) }}
 table.points tr:target > * {{ background: rgb(var(--wrong) / .14) }}
 table.points .small {{ display: block; color: var(--soft); font-size: .92em }}

@@ -52,7 +52,7 @@ def _row(report: ExploreReport, point: Point, is_on_front: bool) -> str:
         (percent(point.accuracy), "n"),
         (say_interval(point.interval) or NONE, "n"),
         (_repeats(point), "n"),
-        (isolate(point.to_leader) if point.to_leader else "", ""),
+        (isolate(point.to_leader) if point.to_leader else "", "said"),
         (f"{short_number(point.gmacs)}&nbsp;G", "n"),
         (_time(point), "n"),
         (f"{point.parameters:,}", "n"),
@@ -110,9 +110,12 @@ def _training(point: Point) -> str:
 
 
 def _runs(point: Point) -> str:
+    return "<br>".join(_link(point, run) for run in point.runs) or NONE
+
+
+def _link(point: Point, run: str) -> str:
+    """Return a link to a run's folder, without the candidate's name that stands beside it."""
     # "./": a name with a colon must not be taken for an address elsewhere
-    links = [
-        f'<a href="{escape(quote(f"./{run}", errors="surrogateescape"))}">{isolate(run, 80)}</a>'
-        for run in point.runs
-    ]
-    return "<br>".join(links) or NONE
+    place = escape(quote(f"./{run}", errors="surrogateescape"))
+    text = run.rpartition("/")[2].removeprefix(f"{point.name}-") or run
+    return f'<a href="{place}" title="{escape(run)}">{isolate(text, 80)}</a>'

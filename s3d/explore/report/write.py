@@ -27,13 +27,13 @@ def write_explore_report(report: ExploreReport, folder: Path) -> tuple[Path, Pat
     Raises:
         InputError: The folder cannot be made or written to.
     """
+    make_folder(folder)  # before the work: if it cannot be made, that is known at once
     # names of undecodable bytes hold surrogates, which UTF-8 refuses; the page escapes them
     contents = {
         "explore.png": draw_figure(report),
         "explore.csv": write_csv(report).encode("utf-8", "backslashreplace"),
         "explore.html": build_page(report).encode("utf-8"),
     }
-    make_folder(folder)
     for name, content in contents.items():
         write_bytes(folder / name, content)
     return folder / "explore.html", folder / "explore.png", folder / "explore.csv"
