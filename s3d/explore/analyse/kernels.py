@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 from torch import Tensor, nn
