@@ -38,8 +38,8 @@ def run(options: argparse.Namespace) -> int:
     from s3d.models.open import open_model
 
     network = open_model(options.model).network
-    start = open_model(options.start).network if options.start else find_start(options.model)
-    report = report_kernels(network, start)
+    start = open_model(options.start).network if options.start else None
+    report = report_kernels(network, start or find_start(options.model, network))
     folder = choose_folder(options)
     picture = draw_kernels(report, f"{report.network}, {name_model(options.model)}")
     values = {"model": show_path(options.model), **report.to_json()}

@@ -206,30 +206,32 @@ def test_a_start_of_another_kind_is_refused() -> None:
 def test_what_a_run_began_with_is_made_anew_from_its_seed(tiny_run: Path, tmp_path: Path) -> None:
     begun = tmp_path / "run"
     config = tiny_config(tmp_path, begun)  # the options of tiny_run, but for its epochs
-    start = find_start(tiny_run / "model.safetensors")
+    after = load_model(tiny_run / "model.safetensors").network
+    start = find_start(tiny_run / "model.safetensors", after)
     assert start is not None
     torch.manual_seed(config.seed)
     wanted = build("s3d_fast", num_classes=2, width=config.width or 1)
     for key, value in start.state_dict().items():
         if "head" not in key:
             assert torch.equal(value, wanted.state_dict()[key])
-    after = load_model(tiny_run / "model.safetensors").network
     change = measure_change(after, start)[0].offsets[1].root_mean_square
     assert 0 < change < 0.7 * measure_kernels(after)[0].offsets[1].root_mean_square
 
 
 def test_without_a_run_from_scratch_no_start_is_known(tiny_run: Path, tmp_path: Path) -> None:
-    assert find_start("s3d-kinetics400") is None
     model = shutil.copy(tiny_run / "model.safetensors", tmp_path)
-    assert find_start(model) is None
+    network = load_model(model).network
+    assert find_start("s3d-kinetics400", network) is None
+    assert find_start(model, network) is None
     values = json.loads((tiny_run / "run.json").read_text())
     (tmp_path / "run.json").write_text(json.dumps(values))
-    assert find_start(model) is not None
+    assert find_start(model, network) is not None
+    assert find_start(model, make("s3d")) is None
     values["plan"]["start"] = {"init": "other"}
     (tmp_path / "run.json").write_text(json.dumps(values))
-    assert find_start(model) is None
+    assert find_start(model, network) is None
     (tmp_path / "run.json").write_text("[]")
-    assert find_start(model) is None
+    assert find_start(model, network) is None
 
 
 def test_json_and_rows_hold_every_number() -> None:

@@ -111,7 +111,7 @@ def report_kernels(network: Network, start: Network | None = None) -> KernelRepo
         InputError: None of its layers looks along time, or the start is of another kind.
     """
     spreads = measure_kernels(network)
-    changes = measure_change(network, start) if start else ()
+    changes = measure_change(network, start) if start is not None else ()
     fresh = zip(*(_fresh_ratios(network, seed) for seed in range(FRESH)), strict=True)
     return KernelReport(network_name(network.word), spreads, tuple(fresh), changes)
 

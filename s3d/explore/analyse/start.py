@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -15,14 +16,15 @@ from s3d.models.style import Style
 RUN_FILE = "run.json"
 
 
-def find_start(model: str | Path) -> Network | None:
+def find_start(model: str | Path, network: Network) -> Network | None:
     """Return the network as `s3d train` began with it, from the run.json beside a model.
 
     Args:
         model: A path, or a name.
+        network: That it holds.
 
     Returns:
-        None where no run lies there, or it began with the weights of another model.
+        None where no run of such a network lies there, or it began with another model's weights.
     """
     try:
         values = json.loads((Path(model).parent / RUN_FILE).read_text(encoding="utf-8"))
@@ -30,7 +32,10 @@ def find_start(model: str | Path) -> Network | None:
         if not Path(model).is_file() or plan["start"] is not None:
             return None
         style, channels = Style.from_json(plan["style"]), ClipSpec.from_json(plan["spec"]).channels
-        return make_fresh(plan["word"], style, plan["width"], channels, values["config"]["seed"])
+        found = plan["word"], replace(style, dropout=network.style.dropout), plan["width"], channels
+        if found != (network.word, network.style, network.width, network.channels):
+            return None
+        return make_fresh(*found, values["config"]["seed"])
     except (OSError, ValueError, KeyError, TypeError, InputError):
         return None
 
