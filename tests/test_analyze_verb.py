@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from s3d.cli import main
+from s3d.cli import analyze_features, main
 from s3d.cli.analyze_options import name_model
 from s3d.clip import ClipSpec
 from s3d.explore.analyse import embed
+from s3d.explore.analyse.features import DEFAULT_BLOCKS
 from s3d.models.model_file import ModelFile, save_model
 from s3d.models.network import build
 from tests.tiny import refuse
@@ -155,6 +156,10 @@ def test_features_names_a_broken_video_and_goes_on(
     assert out.startswith(f"6 videos of 2 classes in {tmp_path / 'list.csv'}, its part test\n")
     broken = tmp_path / "broken.mp4"
     assert err == f"s3d: {broken}: is empty (0 bytes). Copy or download it again.\n"
+
+
+def test_the_blocks_that_help_names_are_the_default_ones() -> None:
+    assert tuple(analyze_features.BLOCKS.split(",")) == DEFAULT_BLOCKS
 
 
 @pytest.mark.parametrize(

@@ -14,11 +14,11 @@ from s3d.cli.terminal import print_error, progress_bar
 from s3d.files import show_path
 
 if TYPE_CHECKING:
-    from s3d.data.video_list import Video, VideoList
-    from s3d.explore.analyse.features import BlockFeatures
+    from s3d.data.video_list import VideoList
     from s3d.explore.analyse.separation import Separation
 
 BLOCKS = "pool3a,pool4a,pool5a,mixed5c"
+"""As `s3d.explore.analyse.features.DEFAULT_BLOCKS`, which would import torch."""
 
 
 def add(verbs: Verbs) -> None:
@@ -48,59 +48,52 @@ def run(options: argparse.Namespace) -> int:
 
     A video that cannot be read is named on stderr and left out.
     """
+    blocks = _check(options)
+    from s3d.data.videos import list_videos
+    from s3d.explore.analyse.features import choose_videos, compute_block_features
     from s3d.explore.analyse.features_plot import draw_features
     from s3d.explore.analyse.separation import measure_separation
     from s3d.explore.analyse.write import write_analysis
+    from s3d.models.family import network_name
 
-    listed, found = _compute(options)
+    listed = list_videos(options.data)
+    listed = listed.take(listed.evaluated_part)
+    videos, recognizer = choose_videos(listed.videos, options.videos), load_recognizer(options)
+    found = compute_block_features(
+        recognizer, videos, blocks, options.protocol, progress=progress_bar("computing features")
+    )
     for path, reason in found.failures:
         print_error(reason if show_path(path) in reason else f"{path}: {reason}")
     separation = measure_separation(found, options.neighbours, options.seed)
-    folder = choose_folder(options)
-    values = {**_describe(options, listed), **separation.to_json()}
-    title = f"Features by class: {values['network']}, {name_model(options.model)}"
-    write_analysis(
-        folder, "features", values, separation.to_rows(), draw_features(separation, title)
+    folder, network = choose_folder(options), network_name(recognizer.network.word)
+    values = {"network": network, **_describe(options, listed), **separation.to_json()}
+    picture = draw_features(
+        separation, f"Features by class: {network}, {name_model(options.model)}"
     )
+    write_analysis(folder, "features", values, separation.to_rows(), picture)
     shown = json.dumps(values, ensure_ascii=False, indent=1)
     print(shown if options.json else _show(separation, listed, folder))
     return 0
 
 
-def _compute(options: argparse.Namespace) -> tuple[VideoList, BlockFeatures]:
-    """Return what was listed and the features of some of it; what cannot be is refused first."""
-    from s3d.data.videos import list_videos
+def _check(options: argparse.Namespace) -> tuple[str, ...]:
+    """Return the blocks; what cannot be done is refused before anything is."""
     from s3d.explore.analyse.embed import check_can_embed
-    from s3d.explore.analyse.features import (
-        check_blocks,
-        check_protocol,
-        choose_videos,
-        compute_block_features,
-    )
+    from s3d.explore.analyse.features import check_blocks, check_protocol
     from s3d.explore.analyse.neighbours import check_neighbours
 
     blocks = check_blocks(split_words(options.at))
     check_protocol(options.protocol)
     check_neighbours(options.neighbours)
     check_can_embed()
-    listed = list_videos(options.data)
-    listed = listed.take(listed.evaluated_part)
-    videos: tuple[Video, ...] = choose_videos(listed.videos, options.videos)
-    progress = progress_bar("computing features")
-    recognizer = load_recognizer(options)
-    options.network = recognizer.network.word
-    found = compute_block_features(recognizer, videos, blocks, options.protocol, progress=progress)
-    return listed, found
+    return blocks
 
 
 def _describe(options: argparse.Namespace, listed: VideoList) -> dict[str, Any]:
-    from s3d.models.family import network_name
-
     return {
         "model": show_path(options.model),
-        "network": network_name(options.network),
         "data": show_path(listed.source),
-        "part": listed.part or "all",
+        "part": listed.part,
         "protocol": options.protocol,
         "most_videos_a_class": options.videos,
     }

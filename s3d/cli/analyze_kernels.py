@@ -12,7 +12,7 @@ from s3d.cli.parser import Verbs, add_verb
 from s3d.files import show_path
 
 if TYPE_CHECKING:
-    from s3d.explore.analyse.kernels import KernelReport
+    from s3d.explore.analyse.kernel_report import KernelReport
 
 
 def add(verbs: Verbs) -> None:
@@ -22,17 +22,24 @@ def add(verbs: Verbs) -> None:
     parser.add_argument(
         "model", metavar="MODEL", help="model.safetensors, or published weights by name"
     )
+    parser.add_argument(
+        "--start", metavar="MODEL",
+        help="what its training began with [known of a run of `s3d train` from scratch]",
+    )  # fmt: skip
     add_result_options(parser, "kernels")
 
 
 def run(options: argparse.Namespace) -> int:
     """Measure the kernels, write and print what was found, and return the exit code."""
-    from s3d.explore.analyse.kernels import report_kernels
+    from s3d.explore.analyse.kernel_report import report_kernels
     from s3d.explore.analyse.kernels_plot import draw_kernels
+    from s3d.explore.analyse.start import find_start
     from s3d.explore.analyse.write import write_analysis
     from s3d.models.open import open_model
 
-    report = report_kernels(open_model(options.model).network)
+    network = open_model(options.model).network
+    start = open_model(options.start).network if options.start else None
+    report = report_kernels(network, start or find_start(options.model, network))
     folder = choose_folder(options)
     picture = draw_kernels(report, f"{report.network}, {name_model(options.model)}")
     values = {"model": show_path(options.model), **report.to_json()}
@@ -43,9 +50,12 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _show(report: KernelReport, folder: Path) -> str:
-    lines = [f"{'layer':<10}{'kernel':<12}{'outer / centre':>14}   as training begins"]
+    title = f"{'layer':<10}{'kernel':<12}{'outer / centre':>14}   fresh networks"
+    lines = [f"{title}   training changed" if report.changes else title]
     for spread, begun in report.layers:
         kernel = " x ".join(map(str, spread.kernel))
         fresh = f"{min(begun):.2f} to {max(begun):.2f}"
-        lines.append(f"{spread.layer:<10}{kernel:<12}{spread.outer_ratio:>14.2f}   {fresh}")
+        line = f"{spread.layer:<10}{kernel:<12}{spread.outer_ratio:>14.2f}   {fresh:<14}"
+        change = report.layer_changes.get(spread.layer)
+        lines.append(f"{line}{change.outer_ratio:>19.2f}" if change else line.rstrip())
     return "\n".join((*lines, f"in        {show_path(folder)}"))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,13 +13,17 @@ import torch
 from torch.nn import functional as F
 
 from s3d.errors import InputError
-from s3d.explore.analyse.kernels import KernelSpread, measure_kernels, report_kernels
+from s3d.explore.analyse.kernel_report import report_kernels
+from s3d.explore.analyse.kernels import KernelSpread, measure_change, measure_kernels
 from s3d.explore.analyse.kernels_plot import draw_kernels
+from s3d.explore.analyse.start import find_start
 from s3d.models.blocks import CubeConv, SpaceToDepth
 from s3d.models.family import LAYERS
 from s3d.models.layers import Conv
+from s3d.models.model_file import load_model
 from s3d.models.network import Network, build
 from s3d.models.style import MIL_NCE, Style
+from tests.tiny import tiny_config
 
 
 def make(name: str, style: str | Style = "paper") -> Network:
@@ -170,6 +176,62 @@ def test_fresh_networks_stand_beside_and_are_the_same_each_time() -> None:
     alike = report_kernels(make("s3d", "paper")).layers[-1][1]
     assert len(set(alike)) == 5
     assert all(0.9 < ratio < 1.1 for ratio in alike)
+
+
+def test_a_change_is_measured_tap_by_tap() -> None:
+    start, network = make("i3d"), make("i3d")
+    conv = temporal(network.mixed3b.branch2)
+    with torch.no_grad():
+        conv.weight += torch.tensor([0.5, 0.25, 0.5]).view(1, 1, 3, 1, 1)
+    found = {(one.layer, one.part): one for one in measure_change(network, start)}
+    assert found["mixed3b", "branch2"].outer_ratio == pytest.approx(2, rel=1e-5)
+    assert found["mixed3b", "branch2"].offsets[0].median == pytest.approx(0.5, rel=1e-5)
+    assert found["mixed3b", "branch1"].offsets[0].root_mean_square == 0
+    assert math.isnan(found["conv1a", "layer"].outer_ratio)
+    report = report_kernels(network, start)
+    values = {(one["layer"], one["part"]): one for one in report.to_json()["kernels"]}
+    assert values["mixed3b", "branch2"]["change_root_mean_squares"] == [0.5, 0.25, 0.5]
+    assert values["conv1a", "layer"]["change_outer_ratio"] is None
+    assert [r["change_root_mean_square"] for r in report.to_rows() if r["part"] == "branch2"][
+        :3
+    ] == ["0.5", "0.25", "0.5"]
+    assert draw_kernels(report).startswith(b"\x89PNG")
+
+
+def test_a_start_of_another_kind_is_refused() -> None:
+    with pytest.raises(InputError, match=r"the start is i3d of width 0\.1, the model s3d of width"):
+        measure_change(make("s3d"), make("i3d"))
+
+
+def test_what_a_run_began_with_is_made_anew_from_its_seed(tiny_run: Path, tmp_path: Path) -> None:
+    begun = tmp_path / "run"
+    config = tiny_config(tmp_path, begun)  # the options of tiny_run, but for its epochs
+    after = load_model(tiny_run / "model.safetensors").network
+    start = find_start(tiny_run / "model.safetensors", after)
+    assert start is not None
+    torch.manual_seed(config.seed)
+    wanted = build("s3d_fast", num_classes=2, width=config.width or 1)
+    for key, value in start.state_dict().items():
+        if "head" not in key:
+            assert torch.equal(value, wanted.state_dict()[key])
+    change = measure_change(after, start)[0].offsets[1].root_mean_square
+    assert 0 < change < 0.7 * measure_kernels(after)[0].offsets[1].root_mean_square
+
+
+def test_without_a_run_from_scratch_no_start_is_known(tiny_run: Path, tmp_path: Path) -> None:
+    model = shutil.copy(tiny_run / "model.safetensors", tmp_path)
+    network = load_model(model).network
+    assert find_start("s3d-kinetics400", network) is None
+    assert find_start(model, network) is None
+    values = json.loads((tiny_run / "run.json").read_text())
+    (tmp_path / "run.json").write_text(json.dumps(values))
+    assert find_start(model, network) is not None
+    assert find_start(model, make("s3d")) is None
+    values["plan"]["start"] = {"init": "other"}
+    (tmp_path / "run.json").write_text(json.dumps(values))
+    assert find_start(model, network) is None
+    (tmp_path / "run.json").write_text("[]")
+    assert find_start(model, network) is None
 
 
 def test_json_and_rows_hold_every_number() -> None:

@@ -13,21 +13,17 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from torch import Tensor, nn
 
 from s3d.errors import InputError
 from s3d.models.blocks import CubeConv, Inception
 from s3d.models.family import LAYERS, network_name
 from s3d.models.layers import Conv
-from s3d.models.network import Network, build
+from s3d.models.network import Network
 
-FRESH = 5
-"""Fresh networks beside the measured one: in narrow layers chance alone makes taps differ."""
 WHISKER = 1.5
 """Whiskers end at the last weight within so many interquartile ranges of the box."""
 LAYER = "layer"
@@ -88,88 +84,7 @@ class KernelSpread:
         1 where all taps share alike, 0 where the outer ones are zero, nan where all are. Of an even
         number of taps the two in the middle are the centre.
         """
-        return _outer_ratio({tap.offset: tap.root_mean_square**2 for tap in self.offsets})
-
-
-@dataclass(frozen=True)
-class KernelReport:
-    """Hold the kernels of a network beside those that training begins with.
-
-    Attributes:
-        network: Its name, or its word.
-        spreads: In order of depth; of a block first the layer, then its branches.
-        fresh: For each of them the outer ratios of a few fresh networks: how far chance goes.
-    """
-
-    network: str
-    spreads: tuple[KernelSpread, ...]
-    fresh: tuple[tuple[float, ...], ...]
-
-    @property
-    def layers(self) -> tuple[tuple[KernelSpread, tuple[float, ...]], ...]:
-        """Return each layer as a whole, and the outer ratios it may begin with."""
-        pairs = zip(self.spreads, self.fresh, strict=True)
-        return tuple(pair for pair in pairs if pair[0].part == LAYER)
-
-    def to_json(self) -> dict[str, Any]:
-        """Return every number as plain JSON values."""
-        return {
-            "network": self.network,
-            "measured": "raw kernels, norms not folded in",
-            "kernels": [
-                {
-                    "layer": spread.layer,
-                    "part": spread.part,
-                    "kernel": list(spread.kernel),
-                    "weights_an_offset": spread.weights,
-                    "outer_ratio": _plain(spread.outer_ratio),
-                    "fresh_outer_ratios": [_plain(ratio) for ratio in begun],
-                    "offsets": [
-                        {k: _plain(v) for k, v in vars(tap).items()} for tap in spread.offsets
-                    ],
-                }
-                for spread, begun in zip(self.spreads, self.fresh, strict=True)
-            ],
-        }
-
-    def to_rows(self) -> list[dict[str, object]]:
-        """Return a row for each kernel and offset, with the same columns."""
-        return [
-            {
-                "layer": spread.layer,
-                "part": spread.part,
-                "kernel": "x".join(map(str, spread.kernel)),
-                "weights": spread.weights,
-                **{name: f"{value:.6g}" for name, value in vars(tap).items()},
-            }
-            for spread in self.spreads
-            for tap in spread.offsets
-        ]
-
-
-def report_kernels(network: Network) -> KernelReport:
-    """Measure a network's kernels, and beside them those of fresh networks of its kind.
-
-    Args:
-        network: Of any word and style.
-
-    Raises:
-        InputError: None of its layers looks along time.
-    """
-    spreads = measure_kernels(network)
-    fresh = zip(*(_fresh_ratios(network, seed) for seed in range(FRESH)), strict=True)
-    return KernelReport(network_name(network.word), spreads, tuple(fresh))
-
-
-def _fresh_ratios(network: Network, seed: int) -> list[float]:
-    # The same fresh network each time, and nobody else's random numbers touched.
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        fresh = build(
-            network.word, num_classes=1, style=network.style, width=network.width,
-            channels=network.channels,
-        )  # fmt: skip
-    return [_outer_ratio(_mean_squares(kernels)) for _, _, kernels in _iterate(fresh)]
+        return outer_ratio({tap.offset: tap.root_mean_square**2 for tap in self.offsets})
 
 
 def measure_kernels(network: Network) -> tuple[KernelSpread, ...]:
@@ -185,7 +100,7 @@ def measure_kernels(network: Network) -> tuple[KernelSpread, ...]:
     Raises:
         InputError: There is no such layer.
     """
-    found = tuple(_measure(*part) for part in _iterate(network))
+    found = tuple(_measure(*part) for part in iterate_kernels(network))
     if not found:
         raise InputError(
             f"{network_name(network.word)} has no temporal kernels: every layer looks at one frame "
@@ -194,7 +109,35 @@ def measure_kernels(network: Network) -> tuple[KernelSpread, ...]:
     return found
 
 
-def _iterate(network: Network) -> Iterator[tuple[str, str, list[Weights]]]:
+def measure_change(network: Network, start: Network) -> tuple[KernelSpread, ...]:
+    """Measure as `measure_kernels` by how much each weight differs from another network's.
+
+    Args:
+        network: After training.
+        start: Before it.
+
+    Raises:
+        InputError: They are not of one kind, or have no temporal kernels.
+    """
+    shapes = [
+        [(*key, [k.shape for k in kernels]) for *key, kernels in iterate_kernels(one)]
+        for one in (network, start)
+    ]
+    if shapes[0] != shapes[1]:
+        raise InputError(
+            f"the start is {network_name(start.word)} of width {start.width:g}, the model "
+            f"{network_name(network.word)} of width {network.width:g}; their kernels differ in "
+            "shape. Name the model that training began with."
+        )
+    return tuple(
+        _measure(layer, part, [a - b for a, b in zip(after, before, strict=True)])
+        for (layer, part, after), (_, _, before) in zip(
+            iterate_kernels(network), iterate_kernels(start), strict=True
+        )
+    )
+
+
+def iterate_kernels(network: Network) -> Iterator[tuple[str, str, list[Weights]]]:
     """Yield layer, part and kernels (C', C, T, H, W) of everything that looks along time."""
     for layer in LAYERS:
         for part, kernels in _parts(network.get_submodule(layer)):
@@ -250,7 +193,7 @@ def _describe(offset: float, weights: Weights) -> OffsetWeights:
     return OffsetWeights(offset, *map(float, numbers))
 
 
-def _mean_squares(kernels: list[Weights]) -> dict[float, float]:
+def mean_squares(kernels: list[Weights]) -> dict[float, float]:
     """Return the mean square of the weights at each offset."""
     taps = kernels[0].shape[2]
     sums = sum(np.square(kernel).sum((0, 1, 3, 4), dtype=np.float64) for kernel in kernels)
@@ -258,12 +201,12 @@ def _mean_squares(kernels: list[Weights]) -> dict[float, float]:
     return dict(zip(_offsets(taps), (np.asarray(sums) / count).tolist(), strict=True))
 
 
-def _outer_ratio(mean_squares: dict[float, float]) -> float:
-    centre = np.mean([s for offset, s in mean_squares.items() if abs(offset) < 1])
-    outer = np.mean([s for offset, s in mean_squares.items() if abs(offset) >= 1])
+def outer_ratio(squares: dict[float, float]) -> float:
+    """Return the root mean square of the outer taps over that of the centre, as `KernelSpread`.
+
+    Args:
+        squares: The mean square of the weights at each offset.
+    """
+    centre = np.mean([s for offset, s in squares.items() if abs(offset) < 1])
+    outer = np.mean([s for offset, s in squares.items() if abs(offset) >= 1])
     return float(np.sqrt(outer / centre)) if centre > 0 else math.nan
-
-
-def _plain(value: float) -> float | None:
-    """Return a number in six digits; None for nan, which JSON has not."""
-    return None if math.isnan(value) else float(f"{value:.6g}")

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from s3d.explore.analyse.kernels import KernelReport, KernelSpread, OffsetWeights
+from s3d.explore.analyse.kernel_report import KernelReport
+from s3d.explore.analyse.kernels import KernelSpread, OffsetWeights
 from s3d.models.family import LAYERS
-from s3d.train.report.plots import INK, RIGHT, SETTINGS, SOFT, drawable
+from s3d.train.report.plots import INK, RIGHT, SETTINGS, SOFT, WRONG, drawable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 COLUMNS = 6
 PANEL_INCHES = (2.1, 2.3)
 DEPTH_INCHES = 3.2
+CHANGE = "what training changed"
 CAPTION = (
     "Boxes: quartiles of all weights at an offset in steps of time, whiskers within 1.5 "
     "interquartile ranges, the centre dark. Raw kernels; of blocks those of branches 1 and 2."
@@ -111,23 +113,35 @@ def _draw_depth(axes: Axes, report: KernelReport) -> None:
     low, high = [min(begun) for begun in fresh], [max(begun) for begun in fresh]
     axes.fill_between(places, low, high, color=FRESH, alpha=0.3, lw=0)
     middle = [sum(begun) / len(begun) for begun in fresh]
-    axes.plot(places, middle, "-", lw=1, color=FRESH, label="as training begins (5 networks)")
+    axes.plot(places, middle, "-", lw=1, color=FRESH, label="fresh networks")
     axes.plot(places, ratios, "-", marker="o", ms=6, lw=2, color=RIGHT, label="this network")
-    for place, ratio in zip(places, ratios, strict=True):
-        _write_ratio(axes, int(place), ratio)
-    top = float(np.nanmax([*ratios, *high, 1.0]))
+    changed = [_ratio(report.layer_changes.get(layer)) for layer in LAYERS]
+    if report.changes:
+        axes.plot(places, changed, "-", marker="s", ms=5, lw=2, color=WRONG, label=CHANGE)
+    for place, ratio, change in zip(places, ratios, changed, strict=True):
+        _write_ratios(axes, int(place), ratio, change)
+    top = float(np.nanmax([*ratios, *changed, *high, 1.0]))
     axes.set_xticks(places, LAYERS)
     axes.set(xlim=(-0.5, len(LAYERS) - 0.5), ylim=(0, 1.2 * top), ylabel="outer / centre")
-    axes.set_title("Outer taps against the centre: 1 all alike, 0 one step of time alone")
+    axes.set_title("Outer taps against the centre (1: all alike)")
     axes.grid(axis="y")
-    axes.legend(frameon=False, loc="lower right", bbox_to_anchor=(1, 1.0), ncols=2, borderpad=0)
+    axes.legend(frameon=False, loc="lower right", bbox_to_anchor=(1, 1.0), ncols=3, borderpad=0)
 
 
-def _write_ratio(axes: Axes, place: int, ratio: float) -> None:
+def _ratio(spread: KernelSpread | None) -> float:
+    return spread.outer_ratio if spread else math.nan
+
+
+def _write_ratios(axes: Axes, place: int, ratio: float, change: float) -> None:
+    """Write the ratio above both marks, and that of the change below them."""
     if math.isnan(ratio):
         axes.text(place, 0.03, "2D", ha="center", fontsize=9, color=SOFT)
         return
-    axes.annotate(
-        f"{ratio:.2f}", (place, ratio), xytext=(0, 8), textcoords="offset points", ha="center",
-        fontsize=9,
-    )  # fmt: skip
+    heights = [ratio if math.isnan(change) else change, ratio]
+    rows = [(ratio, max(heights), 8, RIGHT), (change, min(heights), -15, WRONG)]
+    for value, height, shift, color in rows:
+        if not math.isnan(value):
+            axes.annotate(
+                f"{value:.2f}", (place, height), xytext=(0, shift), textcoords="offset points",
+                ha="center", fontsize=9, color=color,
+            )  # fmt: skip
