@@ -109,7 +109,7 @@ class Activation:
         Args:
             seconds: Of the video; outside of the windows it is their first or last moment.
         """
-        return self._mean_at(seconds, self._map_at)
+        return np.asarray(self._mean_at(seconds, self._map_at), dtype=np.float32)
 
     def strength(self, seconds: float) -> float:
         """Return the sum of the map of a moment."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import av
 import numpy as np
@@ -147,7 +147,7 @@ def _set_stage(found: Activation) -> Stage:
     height = HEADER_PX + size[0] + FOOTER_PX
     with matplotlib.rc_context(SETTINGS):
         figure = Figure(figsize=(width / DPI, height / DPI), dpi=DPI, facecolor="white")
-        canvas = FigureCanvasAgg(figure)
+        canvas: Any = FigureCanvasAgg(figure)
         _write_header(figure, found, (height, width))
         left, right = MARGIN_PX / width, 1 - MARGIN_PX / width
         axes = figure.add_axes((left, 30 / height, right - left, (FOOTER_PX - 54) / height))
@@ -166,7 +166,7 @@ def _write_header(figure: Figure, found: Activation, size_px: tuple[int, int]) -
     bar = figure.add_axes((right - 110 / width, 1 - 31 / height, 110 / width, 10 / height))
     bar.imshow(colour_table()[None] / 255, aspect="auto")
     bar.set_axis_off()
-    style = {"fontsize": 8.5, "color": SOFT, "va": "center"}
+    style: Any = {"fontsize": 8.5, "color": SOFT, "va": "center"}
     figure.text(right - 110 / width, 1 - 49 / height, "0", **style)
     figure.text(right, 1 - 49 / height, f"{found.peak:.2g}, most", ha="right", **style)
 
