@@ -47,7 +47,7 @@ def test_order_prints_json_of_what_it_wrote(
     # Colours stay what they are when a video is reversed.
     assert values["top1_forward"] == values["top1_reversed"] == 1
     assert values["pairs"] == []
-    rows = list(csv.DictReader((tmp_path / "order.csv").open()))
+    rows = list(csv.DictReader((tmp_path / "order.csv").read_text().splitlines()))
     assert list(rows[0]) == list(ClassOrder.__dataclass_fields__)
     assert {row["label"] for row in rows} == {"red", "blue"}
 

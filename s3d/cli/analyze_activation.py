@@ -25,7 +25,7 @@ def add(verbs: Verbs) -> None:
     """Add the verb and its options."""
     text = "show where and when a network looks in a video, for a class, as a film"
     parser = add_verb(verbs, "activation", text, run)
-    add_model(parser)
+    add_model(parser, takes_engine=False)
     parser.add_argument("video", metavar="VIDEO", help="a file of any length")
     parser.add_argument(
         "--class", dest="label", metavar="NAME", help="what is looked for [the likeliest]"

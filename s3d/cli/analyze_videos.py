@@ -36,15 +36,18 @@ def add_video_options(parser: argparse.ArgumentParser, analysis: str) -> None:
     add_result_options(parser, analysis)
 
 
-def add_model(parser: argparse.ArgumentParser) -> None:
-    """Add MODEL, and what it runs on."""
+def add_model(parser: argparse.ArgumentParser, takes_engine: bool = True) -> None:
+    """Add MODEL, and what it runs on; without an engine it runs as it is, by PyTorch's modules."""
     parser.add_argument(
         "model", metavar="MODEL", help="model.safetensors of a run, or published weights by name"
     )
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
-    parser.add_argument(
-        "--engine", default="auto", metavar="NAME", help="what runs the network [auto]"
-    )
+    if takes_engine:
+        parser.add_argument(
+            "--engine", default="auto", metavar="NAME", help="what runs the network [auto]"
+        )
+    else:
+        parser.set_defaults(engine="eager")
 
 
 def list_data(options: argparse.Namespace) -> VideoList:

@@ -283,6 +283,15 @@ def test_a_strip_shows_moments_from_first_to_last(recognizer: Recognizer, video:
     assert Image.open(io.BytesIO(draw_strip(found))).width > 1000
 
 
+def test_a_strip_shows_no_frame_that_does_not_decode(
+    recognizer: Recognizer, video: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = activation_of(recognizer, video, "red", start_seconds=1.5)
+    longer = replace(found, info=replace(found.info, times_seconds=np.arange(48) / 16 - 0.5))
+    times, _ = pick_moments(longer)
+    assert times[-1] == 39 / 16 - 0.5
+
+
 def test_pictures_fit_the_box_at_even_sizes() -> None:
     assert fit_px(48, 60) == (378, 472)
     assert fit_px(1080, 1920) == (266, 472)

@@ -179,7 +179,7 @@ def test_pairs_are_classes_of_the_model() -> None:
 
 def test_an_unknown_pair_is_told_before_anything_is_scored() -> None:
     with pytest.raises(InputError, match="class 'up' is unknown to the model"):
-        analyse_order(FailingRecognizer({}), make_list(), [("up", "right")])
+        analyse_order(SilentRecognizer({}), make_list(), [("up", "right")])
 
 
 class FailingRecognizer(Recognizer):
@@ -203,6 +203,13 @@ class FailingRecognizer(Recognizer):
             else:
                 scores = name_all([int(reverse)], 3)[0] + np.float32(place)
                 yield Prediction(video, self.labels, scores, (4,))
+
+
+class SilentRecognizer(FailingRecognizer):
+    """Be asked for nothing."""
+
+    def predict_each(self, *_: Any, **__: Any) -> Iterator[Prediction | InputError]:
+        raise AssertionError("videos were scored")
 
 
 def make_list() -> VideoList:

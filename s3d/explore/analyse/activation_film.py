@@ -147,7 +147,7 @@ def _set_stage(found: Activation) -> Stage:
     height = HEADER_PX + size[0] + FOOTER_PX
     with matplotlib.rc_context(SETTINGS):
         figure = Figure(figsize=(width / DPI, height / DPI), dpi=DPI, facecolor="white")
-        canvas = FigureCanvasAgg(figure)
+        canvas: Any = FigureCanvasAgg(figure)
         _write_header(figure, found, (height, width))
         left, right = MARGIN_PX / width, 1 - MARGIN_PX / width
         axes = figure.add_axes((left, 30 / height, right - left, (FOOTER_PX - 54) / height))

@@ -6,8 +6,9 @@ import io
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
-from s3d.data.decode import read_frames
+from s3d.data.decode import read_what_decodes
 from s3d.data.video_info import Frames, Times
 from s3d.explore.analyse.activation import Activation
 from s3d.explore.analyse.activation_film import describe, draw_curve, heat_at
@@ -17,6 +18,8 @@ from s3d.train.report.plots import INK, SETTINGS, SOFT, drawable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+Places = npt.NDArray[np.int64]
 
 MOST_MOMENTS = 8
 COLUMN_INCHES = 1.75
@@ -60,12 +63,20 @@ def pick_moments(found: Activation) -> tuple[Times, Frames]:
     begin, end = found.span
     times = found.info.times_seconds
     inside = np.flatnonzero((times >= begin - 1e-3) & (times <= end))
-    count = min(MOST_MOMENTS, len(inside))
-    places = inside[np.linspace(0, len(inside) - 1, count).round().astype(np.int64)]
     height, width = found.info.height_px, found.info.width_px
     scale = LONGEST_PX / max(height, width)
     size = max(2, round(height * scale)), max(2, round(width * scale))
-    return times[places], read_frames(found.path, places, size)
+    places = _spread(inside)
+    reading = read_what_decodes(found.path, places, size)
+    if reading.decoded is not None:  # The file gives fewer frames than it promised.
+        places = _spread(inside[inside < max(1, reading.decoded)])
+        reading = read_what_decodes(found.path, places, size)
+    return times[places], reading.frames
+
+
+def _spread(places: Places) -> Places:
+    count = min(MOST_MOMENTS, len(places))
+    return places[np.linspace(0, len(places) - 1, count).round().astype(np.int64)]
 
 
 def _lay_out(found: Activation, times: Times, pictures: Frames) -> Frames:
