@@ -152,10 +152,8 @@ def _set_stage(found: Activation) -> Stage:
         left, right = MARGIN_PX / width, 1 - MARGIN_PX / width
         axes = figure.add_axes((left, 30 / height, right - left, (FOOTER_PX - 54) / height))
         draw_curve(axes, found)
-        canvas.draw()  # type: ignore[no-untyped-call]
-        empty = np.asarray(
-            canvas.buffer_rgba()  # type: ignore[no-untyped-call]
-        )[:height, :width, :3].copy()
+        canvas.draw()
+        empty = np.asarray(canvas.buffer_rgba())[:height, :width, :3].copy()
     return Stage(empty, size, seen_region(found, size), (MARGIN_PX, width - MARGIN_PX))
 
 

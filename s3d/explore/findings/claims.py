@@ -259,7 +259,7 @@ def _claim_taps(findings: Findings) -> Claim | None:
         "I3D's outer temporal taps stay near zero at the bottom, and not at the top",
         "a figure without numbers, of I3D trained on Kinetics from inflated image weights",
         f"outer over centre taps, root mean square, 1 where training begins: {layers}; "
-        f"{_range(TOP)} less {_range(BOTTOM)} {gap.plain()}; near zero would be below {NEAR_ZERO:g}",
+        f"{_range(TOP)} less {_range(BOTTOM)} {gap.plain()}; near zero: below {NEAR_ZERO:g}",
         judge_all(verdicts),
         _count_seeds([rows]),
     )

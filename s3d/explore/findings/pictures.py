@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from s3d.data.videos import list_videos
 from s3d.explore.analyse.features import compute_block_features
 from s3d.explore.analyse.features_plot import draw_features
-from s3d.explore.analyse.kernels import report_kernels
+from s3d.explore.analyse.kernel_report import report_kernels
 from s3d.explore.analyse.kernels_plot import draw_kernels
 from s3d.explore.analyse.separation import measure_separation
 from s3d.explore.findings.miniature import Miniature
