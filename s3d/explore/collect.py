@@ -169,24 +169,32 @@ def _describe_protocol(exploration: Exploration) -> str:
 
 def _read_answers(exploration: Exploration, last: Sequence[Tried]) -> Answers:
     parts = exploration.shared.parts
-    right = {tried.candidate.name: _read_right(exploration, tried) for tried in last}
     if not last:
         return Answers({}, np.zeros(0, np.int64), 0.0)
     scores = [_scores(exploration, last[0], (fold, 0)) for fold in range(len(parts))]
+    paths = [one.paths for one in scores]
+    right = {tried.candidate.name: _read_right(exploration, tried, paths) for tried in last}
     groups = _number_groups(parts, scores)
     truth = np.concatenate([one.truth for one in scores])
     commonest = Counter(truth.tolist()).most_common(1)[0][1]
     return Answers(right, groups, commonest / len(truth))
 
 
-def _read_right(exploration: Exploration, tried: Tried) -> Bools:
-    """Return (S, V): the folds of a seed one after the other are all videos, once each."""
-    folds = range(len(exploration.shared.parts))
-    seeds = sorted({seed for _, seed in tried.outcomes})
-    rows = [
-        np.concatenate([_scores(exploration, tried, (fold, seed)).right for fold in folds])
-        for seed in seeds
-    ]
+def _read_right(exploration: Exploration, tried: Tried, paths: Sequence[tuple[str, ...]]) -> Bools:
+    """Return (S, V): the folds of a seed one after the other are all videos, once each.
+
+    Raises:
+        InputError: A trial scored other videos than the first one did: some came or went meanwhile.
+    """
+    rows = []
+    for seed in sorted({seed for _, seed in tried.outcomes}):
+        parts = [_scores(exploration, tried, (fold, seed)) for fold in range(len(paths))]
+        if [part.paths for part in parts] != list(paths):
+            raise InputError(
+                f"{tried.outcomes[0, seed].name}: scored other videos than the trials before it. "
+                "Delete its folder below trials, so that it is done again."
+            )
+        rows.append(np.concatenate([part.right for part in parts]))
     return np.stack(rows)
 
 

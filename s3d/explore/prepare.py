@@ -193,7 +193,7 @@ def _part(config: ExploreConfig, run: Run, folder: Path) -> tuple[tuple[Part, ..
                 f"--scored {config.scored}: class {unknown[0]!r} is not among those trained on: "
                 f"{', '.join(run.labels[:10])}."
             )
-        _write_list(lists / "train.csv", run.train, "train")
+        write_list(lists / "train.csv", run.train, "train")
         train = f"{lists / 'train.csv'}?part=train"
         return (Part(train, config.scored),), [f"scored: {config.scored}"]
     if config.folds:
@@ -204,7 +204,7 @@ def _part(config: ExploreConfig, run: Run, folder: Path) -> tuple[tuple[Part, ..
             "name other videos with --scored."
         )
     path = lists / "split.csv"
-    _write_list(path, [*run.train, *run.val], ["train"] * len(run.train) + ["val"] * len(run.val))
+    write_list(path, [*run.train, *run.val], ["train"] * len(run.train) + ["val"] * len(run.val))
     note = f"{len(run.train)} videos to train, {len(run.val)} to score, no source in both"
     return (Part(f"{path}?part=train", f"{path}?part=val"),), [note]
 
@@ -216,7 +216,7 @@ def _part_in_folds(folds: int, run: Run, lists: Path) -> tuple[tuple[Part, ...],
     for fold in range(folds):
         path = lists / f"fold{fold}.csv"
         split = ["val" if number == fold else "train" for number in numbers]
-        _write_list(path, videos, split)
+        write_list(path, videos, split)
         parts.append(Part(f"{path}?part=train", f"{path}?part=val"))
     sources = len({video.group for video in videos})
     note = f"{folds} folds of {len(videos)} videos from {sources} sources, no source in two"
@@ -254,7 +254,14 @@ def deal_in_folds(videos: Sequence[Video], folds: int) -> list[int]:
     return [chosen[v.group if v.group is not None else f"\0{i}"] for i, v in enumerate(videos)]
 
 
-def _write_list(path: Path, videos: Sequence[Video], split: str | Sequence[str]) -> None:
+def write_list(path: Path, videos: Sequence[Video], split: str | Sequence[str]) -> None:
+    """Write videos as a CSV list, with whole paths.
+
+    Args:
+        path: The list.
+        videos: What it lists.
+        split: Of all of them, or of each: train or val.
+    """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(("path", "label", "group", "split"))

@@ -14,11 +14,12 @@ from s3d.explore.analyse.features_plot import draw_features
 from s3d.explore.analyse.kernel_report import report_kernels
 from s3d.explore.analyse.kernels_plot import draw_kernels
 from s3d.explore.analyse.separation import measure_separation
+from s3d.explore.analyse.start import find_start
 from s3d.explore.findings.miniature import Miniature
 from s3d.explore.findings.study import NEIGHBOUR_BLOCKS, Row
 from s3d.explore.report.families import family_of
 from s3d.files import make_folder, write_bytes
-from s3d.infer.recognizer import Recognizer, load
+from s3d.infer.recognizer import load
 from s3d.models.family import network_word
 from s3d.train.report.plots import SETTINGS, SOFT
 
@@ -52,28 +53,14 @@ def draw_pictures(
     captions["cost.png"] = (
         "Accuracy against multiply-adds of a clip; each dot is a seed, each line joins a network's"
     )
-    ready: tuple[tuple[str, str, Callable[[Recognizer], bytes], str], ...] = (
-        (
-            "kernels.png",
-            "i3d",
-            lambda r: draw_kernels(report_kernels(r.network), "i3d, seed 0"),
-            KERNELS,
-        ),
-        ("features.png", "s3d", lambda r: _draw_features(r, folder), FEATURES),
-    )
-    for name, network, draw, caption in ready:
-        seed = miniature.seeds[0]
-        (trial,) = miniature.trials(folder, (network,), (seed,))
+    for name, network, draw, caption in READY:
+        (trial,) = miniature.trials(folder, (network,), miniature.seeds[:1])
         model = folder / "trials" / trial.name / "run" / "model.safetensors"
         if model.exists():
-            write_bytes(into / name, draw(load(model).use("torch")))
+            write_bytes(into / name, draw(model, folder))
         if (into / name).exists():
             captions[name] = caption
     return {f"{into.name}/{name}": caption for name, caption in captions.items()}
-
-
-KERNELS = "I3D's kernels by temporal offset and layer, seed 0: the paper's box plots"
-FEATURES = "S3D's features of the test videos, seed 0: tSNE, and what the five nearest say"
 
 
 def draw_costs(rows: Sequence[Row]) -> bytes:
@@ -126,7 +113,25 @@ def _mark_networks(rows: Sequence[Row]) -> dict[str, str]:
     return marks
 
 
-def _draw_features(recognizer: Recognizer, folder: Path) -> bytes:
+def _draw_kernels(model: Path, _: Path) -> bytes:
+    network = load(model).network
+    return draw_kernels(report_kernels(network, find_start(model, network)), "i3d, seed 0")
+
+
+def _draw_features(model: Path, folder: Path) -> bytes:
     videos = list_videos(folder / "clips" / "test.csv").videos
-    found = compute_block_features(recognizer, videos, NEIGHBOUR_BLOCKS)
+    found = compute_block_features(load(model).use("torch"), videos, NEIGHBOUR_BLOCKS)
     return draw_features(measure_separation(found), "s3d, seed 0: features by class")
+
+
+READY: tuple[tuple[str, str, Callable[[Path, Path], bytes], str], ...] = (
+    (
+        "kernels.png", "i3d", _draw_kernels,
+        "I3D's kernels by temporal offset and layer, seed 0: the paper's box plots",
+    ),
+    (
+        "features.png", "s3d", _draw_features,
+        "S3D's features of the test videos, seed 0: tSNE, and what the five nearest say",
+    ),
+)  # fmt: skip
+"""Pictures of one network: name, network, what draws it, and the caption."""
