@@ -33,7 +33,9 @@ def price(ms: float) -> Price:
     return Price(round(1e6 * ms), 1000, ms, (ms * 0.9, ms * 1.1), "torch")
 
 
-def explore_of(tmp_path: Path, shares: dict[Candidate, float], budget_ms: float = 50) -> Exploration:
+def explore_of(
+    tmp_path: Path, shares: dict[Candidate, float], budget_ms: float = 50
+) -> Exploration:
     """Return an exploration whose trials lie in files: each names a share of videos right."""
     videos = [Video(str(tmp_path / f"{n}.mp4"), "ab"[n % 2], f"g{n // 4}") for n in range(VIDEOS)]
     for video in videos:
