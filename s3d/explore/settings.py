@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from typing import Any, TypeVar
 
 from s3d.errors import InputError
 from s3d.explore.candidate import find_networks
+from s3d.train.config import check_range
 
 GRID = (
     "i2d,i3d_bottom_1,i3d_bottom_4,i3d_top_4,i3d_top_8,i3d,"
@@ -78,7 +78,7 @@ class ExploreConfig:
 
     def __post_init__(self) -> None:
         for name, low, high in _RANGES:
-            _check_range(name, getattr(self, name), low, high)
+            check_range(name, getattr(self, name), low, high)
         for option in fields(self):
             choices = option.metadata.get("choices")
             value = getattr(self, option.name)
@@ -164,11 +164,3 @@ def _read_numbers(
             f"--{name} is {text!r}; it needs numbers from {low:g} to {high:g} with commas."
         )
     return tuple(dict.fromkeys(values))
-
-
-def _check_range(name: str, value: float | None, low: float, high: float) -> None:
-    if value is None:
-        return
-    if not math.isfinite(value) or not low <= value <= high:
-        option = name.replace("_", "-")
-        raise InputError(f"--{option} is {value!r}; it needs a number from {low:g} to {high:g}.")

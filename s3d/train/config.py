@@ -108,7 +108,7 @@ class TrainConfig:
         for option in fields(self):
             _check_kind(option.name, str(option.type), getattr(self, option.name))
         for name, low, high in _RANGES:
-            _check_range(name, getattr(self, name), low, high)
+            check_range(name, getattr(self, name), low, high)
         for option in fields(self):
             choices = option.metadata.get("choices")
             value = getattr(self, option.name)
@@ -198,7 +198,12 @@ def _check_kind(name: str, declared: str, value: object) -> None:
         raise InputError(f"--{name.replace('_', '-')} is {value!r}; {need}.")
 
 
-def _check_range(name: str, value: float | None, low: float, high: float) -> None:
+def check_range(name: str, value: float | None, low: float, high: float) -> None:
+    """Check an option's number; None is one that was not given.
+
+    Raises:
+        InputError: It is no finite number from `low` to `high`.
+    """
     if value is None:
         return
     if not math.isfinite(value) or not low <= value <= high:
