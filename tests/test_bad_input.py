@@ -35,7 +35,7 @@ def red(colours: Path) -> Path:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["trian"], "unknown verb 'trian'. Did you mean train? Known: train, evaluate, predict"),
+        (["trian"], "unknown verb 'trian'. Did you mean train? Known: train, evaluate, analyze"),
         (["x y"], "unknown verb 'x y'. Known: train"),
         (["--verson"], "unknown option '--verson'. Did you mean --version?"),
         (["predict"], "the following arguments are required: VIDEO. See s3d predict --help"),

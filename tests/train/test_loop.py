@@ -64,11 +64,12 @@ def assert_weights(found: dict[str, Tensor], wanted: dict[str, Tensor]) -> None:
 
 
 def test_a_batch_of_any_labels_is_learnt_by_heart(make_trainer: MakeTrainer) -> None:
-    trainer = make_trainer(epochs=40, label_smoothing=0, warmup=0.1, network="s3d")
+    # Long enough on any processor: after 40 steps one had come to 0.09 only.
+    trainer = make_trainer(epochs=80, label_smoothing=0, warmup=0.1, network="s3d")
     batch = next(trainer.loader.batches(0))
     batch.labels.copy_(torch.arange(8) % 2)
     losses = []
-    for _ in range(40):
+    for _ in range(80):
         before = trainer.sums[0]
         trainer._take_step([batch])
         losses.append((trainer.sums[0] - before) / 8)
