@@ -252,7 +252,7 @@ def _make_point(
         interval=accuracy.interval if accuracy else None,
         deviation=accuracy.deviation if accuracy else None,
         to_leader=difference.short() if difference else "leads" if leads else "",
-        runs=tuple(f"trials/{outcome.name}/run" for outcome in outcomes),
+        runs=tuple(f"trials/{outcome.name}" for outcome in outcomes),
         minutes=sum(outcome.minutes for outcome in outcomes),
         epochs=tried.epochs if tried else 0,
     )

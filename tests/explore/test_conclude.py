@@ -91,7 +91,7 @@ def test_points_say_what_became_of_each(tmp_path: Path) -> None:
     assert points[EARLY.name].accuracy == 0.75
     assert points[CHEAP.name].to_leader.startswith("-50.0 points")
     assert points[DEAR.name].to_leader == "leads"
-    assert points[DEAR.name].runs == (f"trials/{DEAR.name}-e10-f0-s0/run",)
+    assert points[DEAR.name].runs == (f"trials/{DEAR.name}-e10-f0-s0",)
     assert "90 ms a clip, over 50 ms" in points[HUGE.name].reason
     assert report.notes == ("40 videos", "a note")
     assert dict(report.recipe)["clips shown"] == "1,000 to each network, in steps of 32"

@@ -175,7 +175,7 @@ def test_every_point_has_a_row_in_the_order_of_accuracy_and_links_to_its_runs() 
     inner = {link[1:] for link in reader.links if link.startswith("#")}
     assert inner <= set(reader.ids) and len(inner) == 13
     runs = [link for link in reader.links if link.startswith("./")]
-    assert len(runs) == 39 and "./trials/i2d-w0.5-16x112-r8-e30-f0-s2" in runs
+    assert len(runs) == 39 and "./trials/i2d-w0.5-16x112-r8-e30-f0-s2/run/report.html" in runs
 
 
 def test_rows_say_what_became_of_each_candidate() -> None:
@@ -223,7 +223,7 @@ def test_nothing_from_outside_becomes_markup(tmp_path: Path) -> None:
     reader = Reader(content)
     assert not {"script", "img", "iframe", "object"} & set(reader.tags)
     assert all(link.startswith(("#row-", "./")) for link in reader.links)
-    assert "./javascript%3Aalert%281%29" in reader.links
+    assert "./javascript%3Aalert%281%29/run/report.html" in reader.links
     assert not re.search("[\u202a-\u202e\u2066-\u2069\x00\x1b]", content)
     assert all(text in reader.text for text in (*NASTY[:4], NASTY[6]))
     with table.open(encoding="utf-8", newline="") as file:
@@ -236,7 +236,7 @@ def test_a_run_whose_name_needs_quoting_is_still_found() -> None:
     point = replace(some_point("s3d", 2.0, 40.0, 0.7), runs=("a b/c#1?d",))
     reader = Reader(build_page(some_report(points=(point,), recommended=None)))
     link = next(link for link in reader.links if link.startswith("./"))
-    assert unquote(link) == "./a b/c#1?d" and "#" not in link and "?" not in link
+    assert unquote(link) == "./a b/c#1?d/run/report.html" and "#" not in link and "?" not in link
 
 
 def test_the_page_asks_nothing_of_the_network() -> None:

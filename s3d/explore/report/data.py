@@ -38,7 +38,7 @@ class Point:
         interval: 95 % interval of `accuracy`; None where it is not known.
         deviation: Standard deviation over the repeats; None where there are fewer than two.
         to_leader: How it differs from the most accurate one, in words; may be empty.
-        runs: Folders of its runs, from the report's folder, with slashes.
+        runs: Folders of its trials, from the report's folder, with slashes.
         minutes: Of training, all its runs together.
         epochs: Times each clip was seen; 0 where it was not trained.
     """

@@ -22,6 +22,8 @@ HEADS = (
     ("runs", ""),
 )
 MOST_REPEATS = 5
+REPORT = "run/report.html"
+"""What `s3d train` leaves in a trial's folder."""
 
 
 def points_section(report: ExploreReport) -> str:
@@ -114,8 +116,9 @@ def _runs(point: Point) -> str:
 
 
 def _link(point: Point, run: str) -> str:
-    """Return a link to a run's folder, without the candidate's name that stands beside it."""
+    """Return a link to a run's report, without the candidate's name that stands beside it."""
     # "./": a name with a colon must not be taken for an address elsewhere
-    place = escape(quote(f"./{run}", errors="surrogateescape"))
+    report = f"/{REPORT}" if point.accuracies else ""
+    place = escape(quote(f"./{run}{report}", errors="surrogateescape"))
     text = run.rpartition("/")[2].removeprefix(f"{point.name}-") or run
     return f'<a href="{place}" title="{escape(run)}">{isolate(text, 80)}</a>'
