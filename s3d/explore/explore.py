@@ -161,9 +161,6 @@ def _price(
         candidates, shared.contract(device), config.engine, folder / "prices.json", say
     )
     prices = {candidate: named[candidate.name] for candidate in candidates}
-    for candidate, price in prices.items():
-        if isinstance(price, InputError):
-            say(f"  {candidate.name}: {price}")
     budget = budget_value(config)
     over = tuple(
         candidate

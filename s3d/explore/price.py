@@ -134,17 +134,17 @@ def measure_prices(
     found: dict[str, Price | InputError] = {}
     for candidate in candidates:
         name = candidate.name
-        if name in kept:
-            found[name] = kept[name]
-            continue
         try:
-            found[name] = kept[name] = measure_price(candidate, contract, engine)
+            price = kept.get(name) or measure_price(candidate, contract, engine)
         except InputError as error:
             found[name] = error
+            tell(f"  {name}: {error}")
             continue
-        price = kept[name]
+        found[name] = price
         tell(f"  {name:<32}{price.macs / 1e9:9.3f} G{price.latency_ms:9.1f} ms  {price.engine}")
-        write_json(path, {**key, "prices": {n: asdict(p) for n, p in kept.items()}})
+        if name not in kept:
+            kept[name] = price
+            write_json(path, {**key, "prices": {n: asdict(p) for n, p in kept.items()}})
     return found
 
 
