@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -24,6 +25,7 @@ from s3d.explore.findings.claims import (
 )
 from s3d.explore.findings.miniature import Miniature
 from s3d.explore.findings.page import write_page
+from s3d.explore.findings.real import format_real, read_real
 from s3d.explore.findings.record import keep_rows, read_rows
 from s3d.explore.findings.run import choose
 from s3d.explore.findings.study import Row, own_above_partner, pack, scored_scenes, unpack
@@ -187,3 +189,34 @@ def test_choices() -> None:
     assert choose("s3d, i2d", ["i2d", "s3d"], "network") == ("s3d", "i2d")
     with pytest.raises(InputError, match=r"unknown network 's4d'\. Known: i2d, s3d"):
         choose("s4d", ["i2d", "s3d"], "network")
+
+
+def real_record(**changes: object) -> dict[str, object]:
+    row = {"network": "i2d", "macs": 48_000_000, "top1": 0.6, "interval": [0.5, 0.7],
+           "folds": [0.5, 0.7], "to_leader": "-5.0 points (-9.0 to -1.0), seen", "minutes": 2.0}  # fmt: skip
+    best = {**row, "network": "s3d", "top1": 0.65, "to_leader": "the best"}
+    record = {
+        "name": "clips", "videos": 241, "sources": 35, "classes": ["a", "b"], "folds": 2,
+        "protocol": "cover", "epochs": 30, "width": 0.25, "clip": "13 x 56 x 56 at 6.5 fps",
+        "seeds": 1, "chance": 0.51, "date": "2026-11-27", "hardware": {"cpu": "x"},
+        "command": "python recipes/paper_on_fights.py", "rows": [row, best],
+    }  # fmt: skip
+    return {**record, **changes}
+
+
+def test_real_clips_are_a_section_that_says_what_is_seen(tmp_path: Path) -> None:
+    text = format_real(real_record())
+    assert "| `i2d` | 48 M | 60.0 (50.0 to 70.0) | 50.0, 70.0 | -5.0 points" in text
+    assert text.rstrip().endswith("Seen to be worse than `s3d`: `i2d`.")
+    rows = [{**row, "to_leader": "-5.0 points (-9.0 to 1.0), not seen"} for row in
+            real_record()["rows"]]  # type: ignore[attr-defined]  # fmt: skip
+    assert "No network is seen to differ from the most accurate, `s3d`" in format_real(
+        real_record(rows=rows)
+    )
+    assert read_real(tmp_path / "gone.json") is None
+    path = tmp_path / "real.json"
+    path.write_text("{}")
+    with pytest.raises(InputError, match="is damaged"):
+        read_real(path)
+    path.write_text(json.dumps(real_record()))
+    assert read_real(path) == real_record()

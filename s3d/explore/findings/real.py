@@ -93,7 +93,19 @@ def format_real(record: Mapping[str, Any]) -> str:
             f"| `{row['network']}` | {row['macs'] / 1e6:.0f} M | {100 * row['top1']:.1f} ({low} to "
             f"{high}) | {folds} | {row['to_leader']} | {row['minutes']:.1f} |"
         )
-    return "\n".join([*lines, f"\n{record['recommendation']}\n"])
+    return "\n".join([*lines, f"\n{_conclude(record)}\n"])
+
+
+def _conclude(record: Mapping[str, Any]) -> str:
+    rows = record["rows"]
+    best = max(rows, key=lambda row: row["top1"])
+    worse = [f"`{row['network']}`" for row in rows if row["to_leader"].endswith(", seen")]
+    if worse:
+        return f"Seen to be worse than `{best['network']}`: {', '.join(worse)}."
+    return (
+        f"No network is seen to differ from the most accurate, `{best['network']}`: so few clips of "
+        "so few sources do not tell them apart."
+    )
 
 
 def _row(found: Found, tried: Tried) -> dict[str, Any]:
