@@ -192,8 +192,10 @@ def test_choices() -> None:
 
 
 def real_record(**changes: object) -> dict[str, object]:
-    row = {"network": "i2d", "macs": 48_000_000, "top1": 0.6, "interval": [0.5, 0.7],
-           "folds": [0.5, 0.7], "to_leader": "-5.0 points (-9.0 to -1.0), seen", "minutes": 2.0}  # fmt: skip
+    row = {
+        "network": "i2d", "macs": 48_000_000, "top1": 0.6, "interval": [0.5, 0.7],
+        "folds": [0.5, 0.7], "to_leader": "-5.0 points (-9.0 to -1.0), seen", "minutes": 2.0,
+    }  # fmt: skip
     best = {**row, "network": "s3d", "top1": 0.65, "to_leader": "the best"}
     record = {
         "name": "clips", "videos": 241, "sources": 35, "classes": ["a", "b"], "folds": 2,
@@ -209,7 +211,7 @@ def test_real_clips_are_a_section_that_says_what_is_seen(tmp_path: Path) -> None
     assert "| `i2d` | 48 M | 60.0 (50.0 to 70.0) | 50.0, 70.0 | -5.0 points" in text
     assert text.rstrip().endswith("Seen to be worse than `s3d`: `i2d`.")
     rows = [{**row, "to_leader": "-5.0 points (-9.0 to 1.0), not seen"} for row in
-            real_record()["rows"]]  # type: ignore[attr-defined]  # fmt: skip
+            real_record()["rows"]]  # type: ignore  # fmt: skip
     assert "No network is seen to differ from the most accurate, `s3d`" in format_real(
         real_record(rows=rows)
     )

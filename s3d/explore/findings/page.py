@@ -73,9 +73,9 @@ one of the networks themselves.
   last averaged weights; the test videos choose nothing.
 - **Seeds** so far: {seeds} a network; {span}. The longest training took {longest:.0f} minutes
   on one thread, two side by side on two cores.
-- **Not the paper's setting**: it begins with image weights and trains whole networks on real videos
-  for days; here narrow ones begin at random and train for minutes. Where a claim does not hold here,
-  that alone may be why.
+- **Not the paper's setting**: it begins with image weights and trains whole networks on real
+  videos for days; here narrow ones begin at random and train for minutes. Where a claim does not
+  hold here, that alone may be why.
 - **Spread**: in brackets, 95 % intervals of differences, or the range over seeds where that is
   said.
 """

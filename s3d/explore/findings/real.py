@@ -103,8 +103,8 @@ def _conclude(record: Mapping[str, Any]) -> str:
     if worse:
         return f"Seen to be worse than `{best['network']}`: {', '.join(worse)}."
     return (
-        f"No network is seen to differ from the most accurate, `{best['network']}`: so few clips of "
-        "so few sources do not tell them apart."
+        f"No network is seen to differ from the most accurate, `{best['network']}`: so few clips "
+        "of so few sources do not tell them apart."
     )
 
 
