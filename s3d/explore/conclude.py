@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +16,8 @@ from s3d.files import write_atomically
 
 Say = Callable[[str], None]
 MODEL = "model.safetensors"
+TRIES = 5
+PAUSE_SECONDS = 3.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +59,8 @@ def conclude(exploration: Exploration, command: str, say: Say) -> Conclusion:
         if tried is None or checked is None or _fits(exploration, checked):
             break
         cost = budget_of(exploration).say(budget_cost(exploration.config, checked))
-        notes.append(f"{tried.candidate.name} took {cost} when it was measured again: too much")
+        name = tried.candidate.name
+        notes.append(f"{name} took {cost} when it was measured again, {TRIES} times: too much")
         say(f"  {notes[-1]}")
         prices = {**exploration.prices, tried.candidate: checked}
         exploration = replace(exploration, prices=prices)
@@ -68,8 +72,19 @@ def conclude(exploration: Exploration, command: str, say: Say) -> Conclusion:
 
 
 def _measure_again(exploration: Exploration, tried: Tried) -> Price:
+    """Return the price measured once more; of a few tries the least, where the first is too much.
+
+    Whatever else a machine does can only add to a time, so one that fits is believed.
+    """
     contract = exploration.shared.contract(exploration.device)
-    return measure_price(tried.candidate, contract, exploration.config.engine)
+    best = measure_price(tried.candidate, contract, exploration.config.engine)
+    for _ in range(TRIES - 1):
+        if _fits(exploration, best):
+            break
+        time.sleep(PAUSE_SECONDS)
+        other = measure_price(tried.candidate, contract, exploration.config.engine)
+        best = min(best, other, key=lambda price: price.latency_ms)
+    return best
 
 
 def _fits(exploration: Exploration, price: Price) -> bool:

@@ -123,15 +123,35 @@ def test_what_is_too_slow_when_measured_again_is_not_taken(
 ) -> None:
     exploration = explore_of(tmp_path, {CHEAP: 0.5, DEAR: 1.0})
     again = {DEAR: price(51), CHEAP: price(1.5)}
-    monkeypatch.setattr(conclude_module, "measure_price", lambda c, *_: again[c])
+    asked: list[Candidate] = []
+
+    def measure(candidate: Candidate, *_: object) -> Price:
+        asked.append(candidate)
+        return again[candidate]
+
+    monkeypatch.setattr(conclude_module, "measure_price", measure)
+    monkeypatch.setattr(conclude_module, "PAUSE_SECONDS", 0.0)
     said: list[str] = []
     conclusion = conclude(exploration, "s3d explore", said.append)
     assert conclusion.found.recommendation.name == CHEAP.name
     assert conclusion.checked == again[CHEAP]
-    assert "took 51 ms when it was measured again: too much" in said[0]
+    assert "took 51 ms when it was measured again, 5 times: too much" in said[0]
+    assert asked == [DEAR] * 5 + [CHEAP]
     assert conclusion.model == tmp_path / "model.safetensors"
     assert (tmp_path / "model.safetensors").read_text() == f"{CHEAP.name}-e10-f0-s0"
     assert all(path.exists() for path in conclusion.pages)
+
+
+def test_a_moment_of_a_busy_machine_does_not_decide(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exploration = explore_of(tmp_path, {CHEAP: 0.5, DEAR: 1.0})
+    times = iter((340.0, 70.0, 5.0))
+    monkeypatch.setattr(conclude_module, "measure_price", lambda *_: price(next(times)))
+    monkeypatch.setattr(conclude_module, "PAUSE_SECONDS", 0.0)
+    conclusion = conclude(exploration, "s3d explore", print)
+    assert conclusion.found.recommendation.name == DEAR.name
+    assert conclusion.checked == price(5.0)
 
 
 def test_without_a_trial_the_nearest_is_named(tmp_path: Path) -> None:
