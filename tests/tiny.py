@@ -55,7 +55,7 @@ def run_s3d(*words: str | Path, cwd: Path | None = None, **environ: str) -> Any:
         text=True,
         cwd=cwd,
         env={**os.environ, "OMP_NUM_THREADS": "1", **environ},
-        timeout=120,
+        timeout=280,
         check=False,
     )
 
