@@ -53,13 +53,17 @@ class TrialTask:
         return Done(item.path, error=run_trial(Path(item.path)).error)
 
 
-def run_trials(places: Sequence[Path], workers: int, tell: Tell) -> list[Outcome]:
+def run_trials(
+    places: Sequence[Path], workers: int, tell: Tell, threads: int | None = None
+) -> list[Outcome]:
     """Run trials, some at a time, each in a process of its own.
 
     Args:
         places: Their folders.
-        workers: Trials at a time; each has its share of the cores.
+        workers: Trials at a time.
         tell: Called with each outcome as it comes, in any order.
+        threads: Of each trial: with another number it rounds otherwise. None is its share of the
+            cores.
 
     Returns:
         The outcome of each, in the order of `places`.
@@ -76,7 +80,7 @@ def run_trials(places: Sequence[Path], workers: int, tell: Tell) -> list[Outcome
         if outcome is not None and outcome.error is None:
             left.remove(place)
             note(place, outcome)
-    with _processes(workers) as start:
+    with _processes(workers, threads or max(1, count_cores() // workers)) as start:
         waiting = {start(place): place for place in left}
         while waiting:
             done, _ = wait(waiting, TELL_SECONDS, return_when="FIRST_COMPLETED")
@@ -110,10 +114,9 @@ def run_trials_on_ray(
 
 
 @contextmanager
-def _processes(workers: int) -> Iterator[Callable[[Path], Future[Outcome]]]:
+def _processes(workers: int, threads: int) -> Iterator[Callable[[Path], Future[Outcome]]]:
     """Give what starts a trial; on the way out, whatever still runs is ended."""
     running: set[subprocess.Popen[str]] = set()
-    threads = max(1, count_cores() // workers)
     pool = ThreadPoolExecutor(workers)
     try:
         yield lambda place: pool.submit(_run_process, place, threads, running)

@@ -18,6 +18,8 @@ from s3d.explore.trial import Outcome, plan_trial
 from s3d.explore.work import run_trials
 from s3d.files import show_path, write_text
 
+THREADS = 1
+"""Of each training, however many run at a time: so a row comes again to the same number."""
 REAL = "findings_fights.json"
 """What recipes/paper_on_fights.py leaves beside the page."""
 Say = Callable[[str], None]
@@ -78,7 +80,7 @@ def complete(miniature: Miniature, wanted: Wanted, say: Say) -> list[Row]:
         say(f"{len(trials)} trainings to do, {len(rows)} rows there")
         write_sample(wanted.folder / "clips", miniature.sample)
         places = [plan_trial(wanted.folder / "trials", trial) for trial in trials]
-        run_trials(places, wanted.workers, note)
+        run_trials(places, wanted.workers, note, THREADS)
     if failures:
         raise InputError(f"{len(failures)} trainings failed; first: {failures[0]}")
     if wanted.page is not None:
@@ -114,7 +116,7 @@ def train_again(miniature: Miniature, wanted: Wanted, say: Say) -> bool:
         raise InputError(f"no row is kept of {missing[0]}; train it first, without --again.")
     write_sample(wanted.folder / "clips", miniature.sample)
     places = [plan_trial(wanted.folder / "again", trial) for trial in trials]
-    outcomes = run_trials(places, wanted.workers, lambda _: None)
+    outcomes = run_trials(places, wanted.workers, lambda _: None, THREADS)
     same = True
     for trial, place, outcome in zip(trials, places, outcomes, strict=True):
         if outcome.error is not None:
