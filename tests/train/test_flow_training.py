@@ -24,7 +24,7 @@ from tests.conftest import WriteVideo
 from tests.data.moving import slide
 from tests.tiny import refuse, tiny_config, tiny_words
 
-OPTIONS = {"frames": 4, "rate_fps": 8.0, "size": 32, "epochs": 12, "flow_side": 32}
+OPTIONS = {"frames": 4, "rate_fps": 8.0, "size": 32, "epochs": 24, "flow_side": 32}
 Output = pytest.CaptureFixture[str]
 
 
@@ -78,7 +78,7 @@ def test_a_run_on_flow_learns_which_way_things_move(
     assert main(words) == 0  # without the folder, flow is computed as it is needed
     assert json.loads(capsys.readouterr().out)["top1"] == given["top1"]
     assert main([*words, "--reversed", "--flow", str(kept)]) == 0
-    assert json.loads(capsys.readouterr().out)["top1"] <= 0.25  # what moved left moves right
+    assert json.loads(capsys.readouterr().out)["top1"] <= 0.1  # what moved left moves right
 
 
 def test_two_streams_are_scored_apart_and_together(
