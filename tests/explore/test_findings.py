@@ -73,10 +73,11 @@ def test_bits_come_back_and_other_counts_are_refused() -> None:
 
 def test_within_pairs_looks_at_the_two_members_alone() -> None:
     labels = ("move_left", "move_right", "sway_disc")
-    scores = np.array([[0.3, 0.1, 0.6], [0.3, 0.1, 0.6], [0.2, 0.2, 0.6]], np.float32)
-    found = Scores(labels, ("a", "b", "c"), np.array([0, 1, 2]), scores)
-    # The first is above its partner though neither wins; the third has no partner.
-    assert own_above_partner(found, scores).tolist() == [True, False]
+    rows = [[0.3, 0.1, 0.6], [0.3, 0.1, 0.6], [0.2, 0.2, 0.6], [0.2, 0.2, 0.6]]
+    scores = np.array(rows, np.float32)
+    found = Scores(labels, ("a", "b", "c", "d"), np.array([0, 1, 2, 0]), scores)
+    # The first is above its partner though neither wins; the third has no partner; a tie is not.
+    assert own_above_partner(found, scores).tolist() == [True, False, False]
 
 
 def test_scenes_go_round_alike_in_every_class() -> None:
