@@ -2,7 +2,7 @@
 
 python recipes/paper_on_fights.py [--out runs/fights_family]
 
-Needs the clips, in the folder that S3D_SHARED names (default ../shared). About 20 minutes on two
+Needs the clips, in the folder that S3D_SHARED names (default ../shared). About 12 minutes on two
 cores. The record is docs/findings_fights.json; docs/findings.md shows it after
 `python recipes/paper_in_miniature.py --page-only`.
 """
