@@ -1,0 +1,1 @@
+"""Action detection: who does what, where and when."""
