@@ -189,17 +189,17 @@ def draw_frames(action: str, stage: Stage) -> npt.NDArray[np.uint8]:
         action: One of ACTIONS or APPEARANCES.
         stage: Size, time, scene and luck. It does not know which member of the pair it stages.
     """
-    frames = lay_ground(stage.scene, *_drift(stage), stage.size)
+    frames = lay_ground(stage.scene, *drift(stage), stage.size)
     _put_distractors(stage, frames)
     PROCESSES[BACKWARDS.get(action, action)](stage, frames)
     frames *= 255
-    _add_noise(stage, frames)
+    add_noise(stage, frames)
     pixels = np.clip(frames, 0, 255, out=frames).astype(np.uint8)
     # The member is decided last, so that nothing else can depend on it.
     return pixels[::-1].copy() if action in BACKWARDS else pixels
 
 
-def _drift(stage: Stage) -> tuple[Floats, Floats]:
+def drift(stage: Stage) -> tuple[Floats, Floats]:
     """Draw the background's way: any direction as likely as its opposite, from any place."""
     turn = stage.rng.uniform(0, 2 * np.pi)
     speed = stage.rng.uniform(0, 0.03 + 0.15 * stage.difficulty)
@@ -222,7 +222,7 @@ def _put_distractors(stage: Stage, frames: Floats) -> None:
         stage.put(frames, stage.shape(), pose)
 
 
-def _add_noise(stage: Stage, frames: Floats) -> None:
+def add_noise(stage: Stage, frames: Floats) -> None:
     """Add noise, 0..255 scale, drawn anew for each frame."""
     amount = np.float32(stage.rng.uniform(0.3, 1.0) * (3 + 24 * stage.difficulty))
     noise = stage.rng.random(frames.shape, dtype=np.float32)

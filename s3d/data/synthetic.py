@@ -8,16 +8,9 @@ DIR/test/<action>/*.mp4    DIR/test.csv     the same, of scenes that train never
 from __future__ import annotations
 
 import csv
-import difflib
 import io
-import json
 import math
-import os
-import sys
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 
 import av
@@ -25,9 +18,18 @@ import numpy as np
 import numpy.typing as npt
 
 from s3d.data.actions import ACTIONS, APPEARANCES, ORDER_PAIRS, Stage, draw_frames
+from s3d.data.made_folder import (
+    SPLITS,
+    Progress,
+    check_action,
+    check_actions,
+    check_number,
+    claim_folder,
+    count_scenes,
+    write_if_other,
+    write_missing,
+)
 from s3d.data.scenes import Scene, draw_scene
-from s3d.errors import InputError
-from s3d.files import make_folder, write_atomically
 
 __all__ = [
     "ACTIONS",
@@ -41,8 +43,6 @@ __all__ = [
 
 FORMAT = 1
 KNOWN = (*ACTIONS, *APPEARANCES)  # The place of a name is part of its videos' seeds.
-SPLITS = ("train", "test")
-CONTENT = {"sample.json", "train.csv", "test.csv", *SPLITS}
 RATES_FPS = (10, 12, 15, 20, 24, 25, 30)
 # (height, width) in units of size_px: landscape, portrait and square.
 ASPECTS = ((1.0, 1.0), (1.0, 1.25), (1.0, 1.5), (1.25, 1.0), (1.5, 1.0), (1.25, 1.25))
@@ -73,23 +73,17 @@ class SampleConfig:
     seconds: float = 2.2
 
     def __post_init__(self) -> None:
-        _check_number("train_clips_per_class", self.train_clips_per_class, 1, 1_000_000)
-        _check_number("test_clips_per_class", self.test_clips_per_class, 0, 1_000_000)
-        _check_number("seed", self.seed, 0, 2**63 - 1)
-        _check_number("difficulty", self.difficulty, 0.0, 1.0)
-        _check_number("size_px", self.size_px, 32, 512)
-        _check_number("seconds", self.seconds, 0.5, 60.0)
-        if not self.actions:
-            raise InputError(f"no actions asked for; choose from {', '.join(KNOWN)}.")
-        for action in self.actions:
-            _check_action(action)
-        if len(set(self.actions)) < len(self.actions):
-            raise InputError(f"actions name one twice: {', '.join(self.actions)}.")
+        check_number("train_clips_per_class", self.train_clips_per_class, 1, 1_000_000)
+        check_number("test_clips_per_class", self.test_clips_per_class, 0, 1_000_000)
+        check_number("seed", self.seed, 0, 2**63 - 1)
+        check_number("difficulty", self.difficulty, 0.0, 1.0)
+        check_number("size_px", self.size_px, 32, 512)
+        check_number("seconds", self.seconds, 0.5, 60.0)
+        check_actions(self.actions, KNOWN)
 
     def count_scenes(self, split: str) -> int:
         """Return how many scenes a split has: more of them the harder it is."""
-        low, more = {"train": (6, 34), "test": (3, 9)}[split]
-        return low + round(more * self.difficulty)
+        return count_scenes(split, self.difficulty)
 
 
 @dataclass(frozen=True)
@@ -144,8 +138,8 @@ def render_video(
     Raises:
         InputError: The action is unknown, or the seed is not a whole number from 0.
     """
-    _check_action(action)
-    _check_number("seed", seed, 0, 2**64 - 1)
+    check_action(action, KNOWN)
+    check_number("seed", seed, 0, 2**64 - 1)
     facts = draw_facts(seed, config)
     stage = Stage(
         size=(facts.frames, facts.height, facts.width),
@@ -194,7 +188,7 @@ def encode_video(frames: npt.NDArray[np.uint8], rate_fps: int, quantiser: int) -
 def write_sample(
     directory: str | Path,
     config: SampleConfig,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> SampleSummary:
     """Write the data set; continue if an earlier run was interrupted; do nothing if it is whole.
 
@@ -208,10 +202,12 @@ def write_sample(
     """
     directory = Path(directory)
     entries = [entry for split in SPLITS for entry in plan_split(split, config)]
-    _claim(directory, config)
-    _prepare_folders(directory, entries)
-    missing = [entry for entry in entries if not (directory / entry.path).exists()]
-    _write_videos(directory, config, missing, _count_from(len(entries), missing, progress))
+    claim_folder(directory, {"format": FORMAT, **asdict(config)})
+
+    def draw(place: int) -> bytes:
+        return _draw_file(entries[place], config)
+
+    written = write_missing(directory, [entry.path for entry in entries], draw, progress)
     for split in SPLITS:
         _write_csv(directory / f"{split}.csv", plan_split(split, config), config)
     counts = {split: sum(entry.split == split for entry in entries) for split in SPLITS}
@@ -221,7 +217,7 @@ def write_sample(
         test_csv=directory / "test.csv",
         train_clips=counts["train"],
         test_clips=counts["test"],
-        written=len(missing),
+        written=written,
     )
 
 
@@ -253,28 +249,10 @@ def _plan_video(split: str, action: str, index: int, scene: int, seed: int) -> E
     )
 
 
-def _write_videos(
-    directory: Path, config: SampleConfig, entries: list[Entry], tick: Callable[[], None]
-) -> None:
-    # Threads: numpy and x264 let go of the interpreter, which gives nine tenths of what processes
-    # give on two cores, without their trouble with torch's threads and unguarded scripts.
-    pool = ThreadPoolExecutor(_count_cores())
-    try:
-        for _ in pool.map(partial(_write_video, directory, config), entries):
-            tick()
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _count_cores() -> int:
-    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
-
-
-def _write_video(directory: Path, config: SampleConfig, entry: Entry) -> None:
+def _draw_file(entry: Entry, config: SampleConfig) -> bytes:
     scene = scene_of(entry.split, entry.scene, config)
     frames, rate_fps = render_video(entry.label, entry.seed, config, scene)
-    quantiser = draw_facts(entry.seed, config).quantiser
-    _write_bytes(directory / entry.path, encode_video(frames, rate_fps, quantiser))
+    return encode_video(frames, rate_fps, draw_facts(entry.seed, config).quantiser)
 
 
 def _write_csv(path: Path, entries: list[Entry], config: SampleConfig) -> None:
@@ -286,72 +264,4 @@ def _write_csv(path: Path, entries: list[Entry], config: SampleConfig) -> None:
         facts = asdict(draw_facts(entry.seed, config))
         values = (facts[name] for name in names)
         writer.writerow((entry.path, entry.label, entry.group, *values, entry.seed))
-    content = text.getvalue().encode()
-    if not path.exists() or path.read_bytes() != content:
-        _write_bytes(path, content)
-
-
-def _write_bytes(path: Path, content: bytes) -> None:
-    def fill(beside: Path) -> None:
-        beside.write_bytes(content)
-
-    write_atomically(path, fill)
-
-
-def _claim(directory: Path, config: SampleConfig) -> None:
-    """Check that the directory is ours to write, and put the settings there."""
-    if directory.exists() and not directory.is_dir():
-        raise InputError(f"{directory} is a file; the sample data needs a directory.")
-    make_folder(directory)
-    # What a killed run was writing has a hidden name, and says nothing.
-    found = [path.name for path in sorted(directory.iterdir()) if path.suffix != ".part"]
-    settings = json.dumps({"format": FORMAT, **asdict(config)}, indent=1) + "\n"
-    note = directory / "sample.json"
-    strangers = [name for name in found if name not in CONTENT]
-    if strangers or (found and not note.exists()):
-        other = (strangers or found)[0]
-        raise InputError(f"{directory} holds other things ({other}); choose a new directory.")
-    if not note.exists():
-        _write_bytes(note, settings.encode())
-    elif note.read_bytes() != settings.encode():
-        raise InputError(
-            f"{directory} holds sample data with other settings (see sample.json); "
-            "use the same settings or choose a new directory."
-        )
-
-
-def _prepare_folders(directory: Path, entries: list[Entry]) -> None:
-    for folder in sorted({(directory / entry.path).parent for entry in entries}):
-        make_folder(folder)
-    for part in directory.rglob(".*.part"):
-        part.unlink(missing_ok=True)
-
-
-def _count_from(
-    total: int, missing: list[Entry], progress: Callable[[int, int], None] | None
-) -> Callable[[], None]:
-    done = total - len(missing)
-
-    def tick() -> None:
-        nonlocal done
-        done += 1
-        if progress is not None:
-            progress(done, total)
-
-    return tick
-
-
-def _check_action(action: str) -> None:
-    if action in KNOWN:
-        return
-    near = difflib.get_close_matches(str(action), KNOWN, n=3)
-    hint = f"Did you mean {' or '.join(near)}? " if near else ""
-    raise InputError(f"unknown action {action!r}. {hint}Known: {', '.join(KNOWN)}.")
-
-
-def _check_number(name: str, value: object, low: float, high: float) -> None:
-    kinds = (int,) if isinstance(low, int) else (int, float)
-    # NaN fails the comparison.
-    if isinstance(value, bool) or not isinstance(value, kinds) or not low <= value <= high:
-        kind = "a whole number" if isinstance(low, int) else "a number"
-        raise InputError(f"{name} is {value!r}; it needs {kind} from {low} to {high}.")
+    write_if_other(path, text.getvalue().encode())
