@@ -14,8 +14,11 @@ from s3d.cli import (
     calibrate,
     check,
     convert,
+    convert_boxes,
     cost,
+    detect,
     evaluate,
+    evaluate_detector,
     explore,
     export,
     features,
@@ -24,8 +27,10 @@ from s3d.cli import (
     predict,
     quantize,
     sample,
+    sample_boxes,
     shard,
     train,
+    train_detector,
     watch,
 )
 from s3d.cli.parser import Parser, parse
@@ -37,6 +42,7 @@ INTERRUPTED = 130
 VERBS = (
     train, evaluate, analyze, explore, predict, watch, calibrate, features, check, flow, shard,
     convert, quantize, export, sample, list_networks, cost, benchmark,
+    train_detector, evaluate_detector, detect, convert_boxes, sample_boxes,
 )  # fmt: skip
 """In the order of the help."""
 
@@ -58,6 +64,10 @@ EXAMPLES = """examples:
   s3d quantize run/model.safetensors clips/train --out int8.safetensors
   s3d export run/model.safetensors --to onnx        a file that needs no s3d
   s3d explore videos --budget-ms 50 --quick --out found    which network suits these videos
+  s3d sample-boxes figures                          made-up videos with boxes, to try detection on
+  s3d train-detector figures/train.csv --out who    learn who does what, where and when
+  s3d evaluate-detector figures/test.csv --model who/model.safetensors
+  s3d detect video.mp4 --model who/model.safetensors --out seen.mp4 --json tubes.json
   s3d cost s3d_g --frames 64 --size 224             parameters and multiply-adds
   s3d benchmark model.safetensors                   which engine is the fastest here
 """

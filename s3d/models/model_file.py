@@ -33,6 +33,8 @@ from s3d.models.quantise import Ranges
 from s3d.models.style import Style
 
 FORMAT = "s3d-model-1"
+DETECTOR_FORMAT = "s3d-detector-1"
+"""Of the files that `s3d.detect` writes."""
 _FIELDS: dict[str, type | tuple[type, ...]] = {
     "format": str,
     "word": str,
@@ -233,6 +235,10 @@ def _read_header(metadata: dict[str, str], path: str) -> dict[str, Any]:
         header = None
     if not isinstance(header, dict):
         raise InputError(f"{path}: the model's header is damaged. Train or copy it again.")
+    if header.get("format") == DETECTOR_FORMAT:
+        raise InputError(
+            f"{path}: a detector, which gives boxes. Use `s3d detect` or `s3d evaluate-detector`."
+        )
     if header.get("format") != FORMAT:
         raise InputError(
             f"{path}: model format {reprlib.repr(header.get('format'))}; "

@@ -121,7 +121,7 @@ class TrainConfig:
             )
         if self.steps is not None and self.epochs is not None:
             raise InputError("--steps and --epochs say the same thing. Leave one of them out.")
-        _read_shares(self.decay_at)
+        read_shares(self.decay_at)
         if self.freeze_until is not None and self.init is None:
             raise InputError(
                 f"--freeze-until {self.freeze_until} keeps weights that nothing has trained; "
@@ -131,7 +131,7 @@ class TrainConfig:
     @property
     def decay_shares(self) -> tuple[float, ...]:
         """Return the shares of the steps after which the schedule "step" takes a tenth."""
-        return _read_shares(self.decay_at)
+        return read_shares(self.decay_at)
 
     def to_json(self) -> dict[str, Any]:
         """Return the options as plain JSON values."""
@@ -176,7 +176,12 @@ _KINDS: dict[str, tuple[type | tuple[type, ...], str]] = {
 }
 
 
-def _read_shares(text: str) -> tuple[float, ...]:
+def read_shares(text: str) -> tuple[float, ...]:
+    """Return the shares of a text such as 0.75,0.875.
+
+    Raises:
+        InputError: They are not numbers between 0 and 1.
+    """
     try:
         shares = tuple(float(part) for part in text.split(","))
     except ValueError:

@@ -71,7 +71,7 @@ def add_gradients(network: Network, trunk: Trunk | None, processes: Processes) -
         return trunk.classify if trunk else network
     device = next(network.parameters()).device
     # Norms that are not synchronised keep statistics of their own, of which the first's are saved.
-    options: dict[str, Any] = {_buffer_option(): False}
+    options: dict[str, Any] = {buffer_option(): False}
     return DistributedDataParallel(
         _Tail(trunk) if trunk else network,
         device_ids=[device] if device.type == "cuda" else None,
@@ -80,7 +80,7 @@ def add_gradients(network: Network, trunk: Trunk | None, processes: Processes) -
     )
 
 
-def _buffer_option() -> str:
+def buffer_option() -> str:
     """Return the name, which PyTorch 2.13 changed, of what copies buffers before each step."""
     names = inspect.signature(DistributedDataParallel.__init__).parameters
     return "forward_sync_buffers" if "forward_sync_buffers" in names else "broadcast_buffers"

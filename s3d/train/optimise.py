@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -17,7 +17,22 @@ from s3d.train.config import TrainConfig
 MOMENTUM = 0.9
 
 
-def make_optimizer(network: nn.Module, config: TrainConfig, lr: float) -> torch.optim.Optimizer:
+class Optimisation(Protocol):
+    """Say how weights are changed: options of whatever trains, as `TrainConfig` has them."""
+
+    @property
+    def optimizer(self) -> str: ...
+    @property
+    def schedule(self) -> str: ...
+    @property
+    def decay_shares(self) -> tuple[float, ...]: ...
+    @property
+    def warmup(self) -> float: ...
+    @property
+    def weight_decay(self) -> float: ...
+
+
+def make_optimizer(network: nn.Module, config: Optimisation, lr: float) -> torch.optim.Optimizer:
     """Return the optimizer of what is trained; norms and biases do not decay."""
     kernels = [p for p in network.parameters() if p.ndim > 1]
     others = [p for p in network.parameters() if p.ndim <= 1]
@@ -30,7 +45,7 @@ def make_optimizer(network: nn.Module, config: TrainConfig, lr: float) -> torch.
     return torch.optim.AdamW(groups, lr=lr, betas=(0.9, 0.99))
 
 
-def learning_rate(config: TrainConfig, peak: float, step: int, steps: int) -> float:
+def learning_rate(config: Optimisation, peak: float, step: int, steps: int) -> float:
     """Return the learning rate of a step.
 
     Args:

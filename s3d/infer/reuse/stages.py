@@ -100,17 +100,24 @@ class Sharing:
         return self.stages[-1].until if self.stages else None
 
 
-def plan_sharing(times: TimeMap, window_frames: int, stride_frames: int) -> Sharing:
+def plan_sharing(
+    times: TimeMap, window_frames: int, stride_frames: int, until: str = HEAD
+) -> Sharing:
     """Return what windows of a network had best share.
 
     Args:
         times: The network's.
         window_frames: Frames of a window.
         stride_frames: From the start of one to that of the next.
+        until: The block whose output is wanted of each window; "head" for logits.
     """
     blocks = times.blocks(window_frames)
-    head = times.measure(BLOCKS[-1], HEAD, blocks[-1].steps_out).macs
-    plain = sum(block.macs for block in blocks) + head
+    plain = sum(block.macs for block in blocks)
+    if until == HEAD:
+        plain += times.measure(BLOCKS[-1], HEAD, blocks[-1].steps_out).macs
+    else:
+        blocks = blocks[: BLOCKS.index(until) + 1]
+        plain = sum(block.macs for block in blocks)
     nothing = best = Sharing((), plain, plain)
     stages: list[Stage] = []
     macs, left, moved = 0, plain, 0

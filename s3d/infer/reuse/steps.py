@@ -32,7 +32,9 @@ class Steps:
 
     def take(self, begin: int, end: int) -> Tensor:
         """Return steps; in the place of those that are not held stands the nearest one that is."""
-        low, high = max(begin, self.first), min(end, self.stop)
+        # At least one step, the nearest, where not one of them is held.
+        low = min(max(begin, self.first), self.stop - 1)
+        high = max(min(end, self.stop), low + 1)
         parts = [self._cut(start, piece, low, high) for start, piece in self._pieces]
         held = [part for part in parts if part is not None]
         before, after = held[0], held[-1]
@@ -44,7 +46,7 @@ class Steps:
                 *held,
                 *[after.narrow(axis, last, 1)] * (end - high),
             ]
-        )
+        ).narrow(axis, 0, end - begin)
 
     def forget(self, before: int) -> None:
         """Let go of the steps before one, as far as they lie in memory of their own."""

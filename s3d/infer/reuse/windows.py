@@ -12,6 +12,7 @@ from s3d.data.decode import Frames
 from s3d.infer.engines.engine import Engine
 from s3d.infer.reuse.stages import Part, Sharing, Stage, stream_part
 from s3d.infer.reuse.steps import Steps, join_steps
+from s3d.models.graph import HEAD
 from s3d.models.reach import TimeMap
 
 WINDOWS_AT_ONCE_PIXELS = 4 * 64 * 224 * 224
@@ -19,7 +20,7 @@ WINDOWS_AT_ONCE_PIXELS = 4 * 64 * 224 * 224
 
 
 class Windows(Protocol):
-    """Compute logits of windows, one every few frames.
+    """Compute logits of windows, or what a block gives for them, one every few frames.
 
     Attributes:
         frames: The last frames.
@@ -36,7 +37,10 @@ class Windows(Protocol):
         """Take the frames (n, H, W, C) uint8 that follow."""
 
     def score(self, count: int) -> Tensor:
-        """Return logits (count, K) of the next windows, whose frames are all there, and go on."""
+        """Return logits (count, K) of the next windows, whose frames are all there, and go on.
+
+        Where they end at a block it is what that gives, (count, C, T, H, W).
+        """
 
     def skip(self) -> None:
         """Pass over the next window, whose frames are all there."""
@@ -45,8 +49,10 @@ class Windows(Protocol):
 class PlainWindows:
     """Compute each window by itself."""
 
-    def __init__(self, engine: Engine, window_frames: int, stride_frames: int) -> None:
-        self.engine = engine
+    def __init__(
+        self, engine: Engine, window_frames: int, stride_frames: int, until: str = HEAD
+    ) -> None:
+        self.engine, self.until = engine, until
         self.window_frames, self.stride_frames = window_frames, stride_frames
         self.reset(0, 0)
 
@@ -61,14 +67,15 @@ class PlainWindows:
         )  # a copy: a caller may go on with its own
 
     def score(self, count: int) -> Tensor:
-        """Return logits of the next windows, several at once where they are small."""
+        """Return what is wanted of the next windows, several at once where they are small."""
         starts = range(self.start, self.start + count * self.stride_frames, self.stride_frames)
         windows = [self.frames.take(start, start + self.window_frames) for start in starts]
         pixels = int(np.prod(windows[0].shape[:3]))
         most = max(1, WINDOWS_AT_ONCE_PIXELS // pixels)
         groups = [windows[i : i + most] for i in range(0, count, most)]
         self.start += count * self.stride_frames
-        return torch.cat([self.engine.logits(torch.stack(group)) for group in groups])
+        found = [self.engine.run(torch.stack(group), until=self.until) for group in groups]
+        return torch.cat(found)
 
     def skip(self) -> None:
         """Pass over the next window."""
@@ -79,9 +86,15 @@ class SharedWindows:
     """Compute once what windows share, and the rest of each."""
 
     def __init__(
-        self, engine: Engine, times: TimeMap, sharing: Sharing, stride_frames: int
+        self,
+        engine: Engine,
+        times: TimeMap,
+        sharing: Sharing,
+        stride_frames: int,
+        until: str = HEAD,
     ) -> None:
         self.engine, self.times, self.sharing = engine, times, sharing
+        self.until = until
         self.stride_frames = stride_frames
         self.window_frames = sharing.stages[0].steps_in
         self.reset(0, 0)
@@ -101,7 +114,7 @@ class SharedWindows:
         )  # a copy: a caller may go on with its own
 
     def score(self, count: int) -> Tensor:
-        """Return logits of the next windows."""
+        """Return what is wanted of the next windows."""
         found = []
         for _ in range(count):
             self._share()
@@ -141,7 +154,9 @@ class SharedWindows:
         last = self.sharing.stages[-1]
         middle = given.take(step + last.low, step + last.high)
         features = join_steps([part for part in (left, middle, right) if part is not None])
-        return self.engine.run(features, after=last.until)
+        if last.until == self.until:
+            return features
+        return self.engine.run(features, after=last.until, until=self.until)
 
     def _border(
         self, stage: Stage, part: Part | None, own: _Own, given: Steps, step: int

@@ -1,0 +1,79 @@
+"""s3d detect: who does what, where and when in a video."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from s3d.cli.detector_options import add_detector_options, load_finder
+from s3d.cli.parser import Verbs, add_verb
+from s3d.cli.terminal import progress_bar
+from s3d.errors import InputError
+
+
+def add(verbs: Verbs) -> None:
+    """Add the verb and its options."""
+    text = "find who does what in a video, and draw it"
+    parser = add_verb(verbs, "detect", text, run)
+    parser.add_argument("video", help="a video file, or a folder of pictures DIR?rate=25")
+    add_detector_options(parser)
+    parser.add_argument("--out", metavar="FILE", help="the annotated video, .mp4 or .mkv")
+    parser.add_argument("--json", metavar="FILE", help="tubes: boxes, labels and times, as JSON")
+    parser.add_argument(
+        "--stride", type=int, default=4, metavar="N", help="frames between key frames [4]"
+    )
+    parser.add_argument(
+        "--least-score", type=float, default=0.3, metavar="S", help="of a box, 0 to 1 [0.3]"
+    )
+    parser.add_argument(
+        "--patience", type=float, default=1.0, metavar="S",
+        help="seconds somebody may go unseen and keep their number [1]",
+    )  # fmt: skip
+    parser.add_argument(
+        "--no-sharing", action="store_true", help="look at each key frame by itself: slower"
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Look at the video, and return the exit code."""
+    from s3d.detect.run.detect import DetectSettings, detect_video
+    from s3d.detect.run.people import PeopleSettings
+
+    people = PeopleSettings(options.least_score, patience_seconds=options.patience)
+    settings = DetectSettings(options.stride, people, not options.no_sharing)
+    out, tubes = (Path(name) if name else None for name in (options.out, options.json))
+    _check_outputs(options.video, out, tubes)
+    finder = load_finder(options)
+    head = {"model": str(options.model), "stride_frames": options.stride}
+    done = detect_video(finder, options.video, out, tubes, settings, head, progress_bar("looking"))
+    for number, label, score, start, end in done.told:
+        print(f"#{number:<4} {label}  {score:.2f}  {start:.2f} s to {end:.2f} s")
+    if done.tubes > len(done.told):
+        print(f"... and {done.tubes - len(done.told):,} more; --json keeps all")
+    shared = f", shared up to {done.shares_until}" if done.shares_until else ""
+    print(
+        f"{done.people} people in {done.key_frames:,} key frames, "
+        f"{done.key_frames / max(done.seconds, 1e-9):.1f} a second{shared}"
+    )
+    for path in (out, tubes):
+        if path is not None:
+            print(path)
+    return 0
+
+
+def _check_outputs(video: str, out: Path | None, tubes: Path | None) -> None:
+    """Refuse at once what would be refused after all was computed."""
+    from s3d.detect.draw.video_writer import check_extension
+    from s3d.files import show_path
+    from s3d.train.run import check_writable
+
+    for path in (out, tubes):
+        if path is None:
+            continue
+        if path.absolute() == Path(video).absolute() or (path == out and path == tubes):
+            raise InputError(f"{show_path(path)}: would be written over. Name another file.")
+        if not path.absolute().parent.is_dir():
+            raise InputError(f"{show_path(path.parent)}: no such folder. Make it first.")
+        check_writable(path.absolute().parent)
+    if out is not None:
+        check_extension(out)

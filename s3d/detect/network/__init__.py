@@ -1,0 +1,1 @@
+"""The networks of a detector of persons: features of a picture, proposals, boxes."""

@@ -1,0 +1,208 @@
+"""Detect in a video: find people in key frames, follow them, write tubes and draw them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from s3d.data.decode import iterate_frames
+from s3d.data.paths import AnyPath
+from s3d.data.video_info import Frames
+from s3d.detect.draw.boxes import draw_boxes, output_scale
+from s3d.detect.draw.video_writer import AnnotatedWriter, check_extension
+from s3d.detect.run.finder import BoxFinder
+from s3d.detect.run.look import VideoLook
+from s3d.detect.run.overlay import Overlay, Placed
+from s3d.detect.run.people import People, PeopleSettings, describe_scores
+from s3d.detect.run.tubes_file import TubesFile, describe_track
+from s3d.detect.tubes.track import Track
+from s3d.errors import InputError
+
+STRIDE = 4
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class DetectSettings:
+    """Say how a video is looked at.
+
+    Attributes:
+        stride: Frames, at the detector's rate, from one key frame to the next.
+        people: Who counts as a person.
+        shares: Whether neighbouring key frames share what they have in common.
+    """
+
+    stride: int = STRIDE
+    people: PeopleSettings = field(default_factory=PeopleSettings)
+    shares: bool = True
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.stride <= 1000:
+            raise InputError(f"stride is {self.stride} frames; it needs to be from 1 to 1000.")
+
+
+@dataclass(frozen=True)
+class Detected:
+    """Say what came of it.
+
+    Attributes:
+        tubes: People who were followed, pieces of long ones counted each.
+        people: How many different ones.
+        key_frames: Frames that were looked at.
+        seconds: Of the looking, without the drawing of what is left.
+        shares_until: The last block that neighbours share; None where they share none.
+        told: (number, label, score, start, end in s) of each tube, the first of them.
+    """
+
+    tubes: int
+    people: int
+    key_frames: int
+    seconds: float
+    shares_until: str | None
+    told: tuple[tuple[int, str, float, float, float], ...]
+
+
+MOST_TOLD = 20
+
+
+def detect_video(
+    finder: BoxFinder,
+    path: AnyPath,
+    out: Path | None,
+    tubes_path: Path | None,
+    settings: DetectSettings,
+    head: dict[str, Any],
+    progress: Progress | None = None,
+) -> Detected:
+    """Find and follow people in a video, in memory that does not grow with its length.
+
+    Args:
+        finder: What looks.
+        path: The video.
+        out: The annotated video, .mp4 or .mkv; None for none.
+        tubes_path: Where tubes are written as JSON; None for nowhere.
+        settings: How.
+        head: What else the JSON says.
+        progress: Told of ticks looked at and in all.
+
+    Raises:
+        InputError: The video cannot be read, or a file cannot be written.
+    """
+    if out is not None:
+        check_extension(out)
+    look = VideoLook(finder, path)
+    job = _Job(finder, look, settings, progress)
+    with ExitStack() as stack:
+        if tubes_path is not None:
+            facts = {
+                "video": str(path),
+                **head,
+                "labels": list(finder.labels),
+                "size_px": list(look.picture_px),
+                "rate_fps": round(look.info.rate_fps, 4),
+            }
+            job.file = stack.enter_context(TubesFile(tubes_path, facts))
+        if out is not None:
+            job.draw_to(stack, out, path)
+        return job.run()
+
+
+class _Job:
+    """Hold what goes on while a video is looked at."""
+
+    def __init__(
+        self,
+        finder: BoxFinder,
+        look: VideoLook,
+        settings: DetectSettings,
+        progress: Progress | None,
+    ) -> None:
+        self.finder, self.look, self.settings, self.progress = finder, look, settings, progress
+        rate, spec = look.info.rate_fps, finder.detector.spec
+        self.gap_frames = max(1, round(settings.stride * rate / spec.rate_fps))
+        self.people = People(settings.people, rate, self.gap_frames)
+        self.overlay = Overlay(self.gap_frames)
+        self.file: TubesFile | None = None
+        self.writer: AnnotatedWriter | None = None
+        self._frames: Iterator[Frames] = iter(())
+        self._drawn, self._scale = 0, 1
+        self._tubes, self._told = 0, list[tuple[int, str, float, float, float]]()
+        self._numbers: set[int] = set()
+
+    def draw_to(self, stack: ExitStack, out: Path, path: AnyPath) -> None:
+        height, width = self.look.picture_px
+        self._scale = output_scale((height, width))
+        size = height * self._scale, width * self._scale
+        self.writer = stack.enter_context(AnnotatedWriter(out, size, self.look.info.rate_fps))
+        frames = iterate_frames(path)
+        stack.callback(getattr(frames, "close", lambda: None))
+        self._frames = frames
+
+    def run(self) -> Detected:
+        begin, count = time.perf_counter(), 0
+        for seen in self.look.in_a_row(self.settings.stride, self.settings.shares):
+            present, ended = self.people.add(seen.frame, seen.found)
+            for person in present:
+                lines = describe_scores(
+                    person.scores,
+                    self.finder.labels,
+                    self.finder.detector.shape.multi_label,
+                    self.settings.people.least_score,
+                )
+                self.overlay.add(person.key, Placed(seen.frame, person.box, lines))
+            self._tell(ended)
+            self._draw(seen.frame - self.overlay.delay_frames)
+            count += 1
+            if self.progress:
+                done = min(count * self.settings.stride, self.look.ticks)
+                self.progress(done, self.look.ticks)
+        seconds = time.perf_counter() - begin
+        self._tell(self.people.finish())
+        self._draw(self.look.info.frames)
+        sharing = self.look.sharing
+        if self.file is not None:
+            self.file.tail = {"key_frames": count, "looking_seconds": round(seconds, 2)}
+        if self.progress:
+            self.progress(self.look.ticks, self.look.ticks)
+        until = sharing.until if sharing else None
+        told = tuple(self._told)
+        return Detected(self._tubes, len(self._numbers), count, seconds, until, told)
+
+    def _tell(self, tracks: list[Track]) -> None:
+        for track in tracks:
+            number = self.people.numbers.get(track.number)
+            if number is None:
+                continue
+            self._numbers.add(number)
+            smoothed = self.settings.people.smoothed_boxes
+            tube = describe_track(
+                track, number, self.finder.labels, self.look.info.times_seconds, smoothed
+            )
+            self._tubes += 1
+            if self.file is not None:
+                self.file.add(tube)
+            if len(self._told) < MOST_TOLD:
+                names = ("number", "label", "score", "start_seconds", "end_seconds")
+                number, label, score, start, end = (tube[name] for name in names)
+                self._told.append((number, label, score, start, end))
+
+    def _draw(self, until: int) -> None:
+        """Draw the frames before one."""
+        if self.writer is None:
+            return
+        times = self.look.info.times_seconds
+        while self._drawn < until:
+            frame = next(self._frames, None)
+            if frame is None:
+                return
+            drawn = self.overlay.boxes_at(self._drawn, self.people.numbers)
+            seconds = float(times[min(self._drawn, len(times) - 1)])
+            self.writer.write(draw_boxes(np.asarray(frame), drawn, self._scale), seconds)
+            self._drawn += 1

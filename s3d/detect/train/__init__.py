@@ -1,0 +1,1 @@
+"""Training a detector: options, what the data leave to choose, the loop."""
