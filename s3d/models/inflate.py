@@ -31,7 +31,7 @@ from s3d.models.published.tensors import Contents, read_contents
 from s3d.models.published.tf_checkpoint import checkpoint_prefix
 from s3d.models.published.tf_names import Locate, names_in_slim
 from s3d.models.published.torch_names import name_in_ibm
-from s3d.models.published.weights import IMAGES, WEIGHTS
+from s3d.models.published.weights import BACKBONE, IMAGES, WEIGHTS, refuse_backbone
 from s3d.models.style import GOOGLENET, Style
 
 IMAGE_EPSILON = 1e-3
@@ -78,6 +78,8 @@ def read_image_weights(source: str | Path) -> ImageWeights:
     named = WEIGHTS.get(os.fspath(source))
     if named is None and not _is_there(source):
         raise InputError(f"{show_path(source)}: no such file. {_TAKEN}")
+    if named is not None and named.source == BACKBONE:
+        raise refuse_backbone(os.fspath(source))
     found = None
     if named is None:
         found = find_image_weights(read_contents(source))

@@ -68,8 +68,10 @@ class Detector(nn.Module):
         self.classes = nn.Linear(self.width, num_classes + (not shape.multi_label))
         self.mending = nn.Linear(self.width, 4)
         for layer in (self.classes, self.mending):
-            nn.init.normal_(layer.weight, std=0.01)
-            nn.init.zeros_(layer.bias)
+            # A meta tensor has no values; to fill one, torch imports for a second and a half.
+            if not layer.weight.is_meta:
+                nn.init.normal_(layer.weight, std=0.01)
+                nn.init.zeros_(layer.bias)
 
     @property
     def spec(self) -> ClipSpec:

@@ -6,7 +6,7 @@ from s3d.errors import InputError
 from s3d.models.download import fetch_files
 from s3d.models.model_file import ModelFile
 from s3d.models.published.convert import convert
-from s3d.models.published.weights import IMAGES, find_weights
+from s3d.models.published.weights import BACKBONE, IMAGES, find_weights, refuse_backbone
 
 
 def load_named(name: str) -> ModelFile:
@@ -22,6 +22,8 @@ def load_named(name: str) -> ModelFile:
         InputError: There are none of this name, they cannot be had, or they are of images.
     """
     weights = find_weights(name)
+    if weights.source == BACKBONE:
+        raise refuse_backbone(name)
     if weights.source == IMAGES:
         raise InputError(
             f"{name} is of images and scores no video. Start a network from it with "

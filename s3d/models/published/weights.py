@@ -24,6 +24,9 @@ _TORCH_FILES = "https://download.pytorch.org/models"
 IMAGES = "googlenet"
 """The publisher of weights of images, which make no video network by themselves."""
 
+BACKBONE = "resnet"
+"""The publisher of weights of images for a detector, whose image network starts from them."""
+
 
 @dataclass(frozen=True)
 class Weights:
@@ -32,7 +35,8 @@ class Weights:
     Attributes:
         title: What they are, in a line.
         source: Their publisher, one of `s3d.models.published.sources.SOURCES`; `IMAGES` for
-            weights of images, which are there to be inflated.
+            weights of images, which are there to be inflated, `BACKBONE` for those of a detector's
+            image network.
         files: Their files; the first holds the values and identifies them.
         metrics: What was published of them, each with its protocol.
     """
@@ -62,6 +66,12 @@ def _from_deepmind(name: str, blob: str, size_bytes: int, index_blob: str) -> tu
         Remote(f"i3d_{name}.{data}", f"{home}.{data}", f"git:{blob}", size_bytes, _DEEPMIND),
         Remote(f"i3d_{name}.index", f"{home}.index", f"git:{index_blob}", None, _DEEPMIND),
     )
+
+
+def _from_torchvision(file: str) -> tuple[Remote, ...]:
+    digest = file.removesuffix(".pth").rpartition("-")[2]  # its files are named by it
+    page = "https://github.com/pytorch/vision"
+    return (Remote(file, f"{_TORCH_FILES}/{file}", f"sha256:{digest}", None, page),)
 
 
 _I3D_TEST = "Kinetics-400 test set, all frames at 25 fps, short side 256, centre crop 224"
@@ -177,11 +187,29 @@ WEIGHTS: Mapping[str, Weights] = {
             ),
         ),
     ),
+    "resnet50-imagenet": Weights(
+        "torchvision's ResNet-50, ImageNet (IMAGENET1K_V1): images, for a detector",
+        BACKBONE,
+        _from_torchvision("resnet50-0676ba61.pth"),
+    ),
+    "resnet18-imagenet": Weights(
+        "torchvision's ResNet-18, ImageNet (IMAGENET1K_V1): images, for a detector",
+        BACKBONE,
+        _from_torchvision("resnet18-f37072fd.pth"),
+    ),
 }
 """Every set of weights by the name that `s3d.load` and `--model` take."""
 
 DEFAULT = "s3d-kinetics400"
 """What `s3d predict` uses where no model is named."""
+
+
+def refuse_backbone(name: str) -> InputError:
+    """Return what is said where weights for a detector are taken for something else."""
+    return InputError(
+        f"{name} is of images, and scores no video and starts no video network: it is for the "
+        f"image network of a detector. Use `s3d train-detector --image-init {name}`."
+    )
 
 
 def find_weights(name: str) -> Weights:

@@ -19,7 +19,7 @@ from s3d.models.network import Network
 from s3d.models.published.convert import read_labels
 from s3d.models.published.named import load_named
 from s3d.models.published.sources import SOURCES
-from s3d.models.published.weights import DEFAULT, IMAGES, WEIGHTS, find_weights
+from s3d.models.published.weights import BACKBONE, DEFAULT, IMAGES, WEIGHTS, find_weights
 from s3d.models.style import DEEPMIND, MIL_NCE
 from tests.models.fakes import stand_in, write_tensorflow
 from tests.models.published.publish import make_network, publish
@@ -54,7 +54,7 @@ def test_every_name_says_what_it_is() -> None:
     assert DEFAULT in WEIGHTS
     for name, weights in WEIGHTS.items():
         assert find_weights(name) is weights
-        assert weights.source == IMAGES or weights.source in SOURCES
+        assert weights.source in (IMAGES, BACKBONE) or weights.source in SOURCES
         assert name.replace("-", "").isalnum()
         assert weights.files
         for metric in weights.metrics:

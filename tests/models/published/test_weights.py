@@ -17,7 +17,7 @@ FILES = [(name, remote) for name, weights in WEIGHTS.items() for remote in weigh
 def test_an_entry_is_well_formed(name: str) -> None:
     weights = WEIGHTS[name]
     assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)+", name)
-    assert weights.source in {*SOURCES, "googlenet"}
+    assert weights.source in {*SOURCES, "googlenet", "resnet"}
     assert weights.title.isprintable()
     assert weights.files
     for metric in weights.metrics:
@@ -63,9 +63,9 @@ def test_a_checkpoint_s_values_come_first_and_its_index_beside_them() -> None:
 
 
 def test_every_code_of_the_paper_s_authors_has_its_weights() -> None:
-    assert len(WEIGHTS) == 11
+    assert len(WEIGHTS) == 13
     assert {weights.source for weights in WEIGHTS.values()} == {
-        *("torchvision", "kylemin", "piergiaj", "deepmind", "mil-nce", "googlenet")
+        *("torchvision", "kylemin", "piergiaj", "deepmind", "mil-nce", "googlenet", "resnet")
     }
     assert WEIGHTS[DEFAULT].source == "torchvision"
 
