@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from s3d.cli.detector_options import add_detector_options, load_finder
 from s3d.cli.parser import Verbs, add_verb
 from s3d.cli.terminal import progress_bar
 from s3d.errors import InputError
+from s3d.files import show_path
 
 
 def add(verbs: Verbs) -> None:
@@ -42,12 +45,12 @@ def run(options: argparse.Namespace) -> int:
     people = PeopleSettings(options.least_score, patience_seconds=options.patience)
     settings = DetectSettings(options.stride, people, not options.no_sharing)
     out, tubes = (Path(name) if name else None for name in (options.out, options.json))
-    _check_outputs(options.video, out, tubes)
+    _check_outputs(out, tubes, taken=(options.video, options.model))
     finder = load_finder(options)
     head = {"model": str(options.model), "stride_frames": options.stride}
     done = detect_video(finder, options.video, out, tubes, settings, head, progress_bar("looking"))
     for number, label, score, start, end in done.told:
-        print(f"#{number:<4} {label}  {score:.2f}  {start:.2f} s to {end:.2f} s")
+        print(f"#{number:<4} {show_path(label)}  {score:.2f}  {start:.2f} s to {end:.2f} s")
     if done.tubes > len(done.told):
         print(f"... and {done.tubes - len(done.told):,} more; --json keeps all")
     shared = f", shared up to {done.shares_until}" if done.shares_until else ""
@@ -57,23 +60,37 @@ def run(options: argparse.Namespace) -> int:
     )
     for path in (out, tubes):
         if path is not None:
-            print(path)
+            print(show_path(path))
     return 0
 
 
-def _check_outputs(video: str, out: Path | None, tubes: Path | None) -> None:
-    """Refuse at once what would be refused after all was computed."""
+def _check_outputs(out: Path | None, tubes: Path | None, taken: Sequence[str]) -> None:
+    """Refuse at once what would be refused after all was computed.
+
+    Args:
+        out: The video to write.
+        tubes: The JSON to write.
+        taken: Files that are read, which nothing may be written over.
+    """
     from s3d.detect.draw.video_writer import check_extension
-    from s3d.files import show_path
     from s3d.train.run import check_writable
 
+    used = [Path(name) for name in taken]
     for path in (out, tubes):
         if path is None:
             continue
-        if path.absolute() == Path(video).absolute() or (path == out and path == tubes):
+        if any(_is_same(path, other) for other in used):
             raise InputError(f"{show_path(path)}: would be written over. Name another file.")
+        if path.is_dir():
+            raise InputError(f"{show_path(path)}: is a folder. Name a file.")
         if not path.absolute().parent.is_dir():
             raise InputError(f"{show_path(path.parent)}: no such folder. Make it first.")
         check_writable(path.absolute().parent)
+        used.append(path)
     if out is not None:
         check_extension(out)
+
+
+def _is_same(path: Path, other: Path) -> bool:
+    """Return whether two names are of one file, which need not exist."""
+    return os.path.realpath(path) == os.path.realpath(other)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 
 from s3d.cli.detector_options import add_detector_options, load_finder
+from s3d.cli.model_options import tell_line
 from s3d.cli.parser import Verbs, add_verb
 from s3d.cli.terminal import progress_bar
 from s3d.cli.train_detector import BOXES_HELP
@@ -51,10 +51,10 @@ def run(options: argparse.Namespace) -> int:
     finder = load_finder(options)
     data = restrict_labels(read_part(options.data, options.part, "test"), finder.labels)
     for line in data.problems.lines():
-        print(f"s3d: {line}", file=sys.stderr)
+        tell_line(line)
     outcome = evaluate_detector(finder, data, settings, progress_bar("scoring"))
-    for path, reason in outcome.failures:
-        print(f"s3d: {path}: left out: {reason}", file=sys.stderr)
+    for _, reason in outcome.failures:
+        tell_line(f"left out: {reason}")
     speed = outcome.key_frames / max(outcome.seconds, 1e-9)
     if options.json:
         summary = {

@@ -86,9 +86,7 @@ class Detections:
 
     def of(self, rows: npt.NDArray[np.bool_] | npt.NDArray[np.int64]) -> Detections:
         """Return some of the rows."""
-        return Detections(
-            self.frames[rows], self.boxes[rows], self.labels[rows], self.scores[rows]
-        )
+        return Detections(self.frames[rows], self.boxes[rows], self.labels[rows], self.scores[rows])
 
     @classmethod
     def none(cls) -> Detections:

@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from s3d.models.family import UNGATED
 from s3d.models.layers import Conv, Gate, MaxPool
-from s3d.models.style import Style
+from s3d.models.style import HALVES_TIME, Style
 
 BLOCKS = (
     "conv1a",
@@ -46,14 +46,6 @@ INCEPTION: dict[str, tuple[int, tuple[int, int], tuple[int, int], int]] = {
 
 POOLS = ("pool2a", "pool3a", "pool4a", "pool5a")
 """The pools between stages."""
-
-HALVES_TIME = {
-    "paper": ("conv1a", "pool4a", "pool5a"),
-    "late": ("pool3a", "pool4a", "pool5a"),
-    "none": (),
-}
-"""Which blocks have stride 2 in time, by `Style.time_strides`."""
-
 
 class SpatioTemporal(nn.Sequential):
     """A kxkxk convolution as a letter has it: 2D, 3D, or separable; gated or not."""

@@ -21,6 +21,13 @@ Padding = Literal["symmetric", "symmetric_ceil", "ceil", "same", "static"]
 TimeStrides = Literal["paper", "late", "none"]
 Head = Literal["windows", "pairs", "global"]
 
+HALVES_TIME: dict[str, tuple[str, ...]] = {
+    "paper": ("conv1a", "pool4a", "pool5a"),
+    "late": ("pool3a", "pool4a", "pool5a"),
+    "none": (),
+}
+"""Which blocks have stride 2 in time, by `Style.time_strides`."""
+
 _CHOICES: dict[str, tuple[object, ...]] = {
     "stem": get_args(Stem),
     "temporal_norm": get_args(TemporalNorm),

@@ -136,7 +136,10 @@ class Detector(nn.Module):
         }
 
     def name_volumes(self, volumes: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """Return class logits (N, K or K + 1) and box shifts (N, 4) of volumes."""
+        """Return class logits (N, K or K + 1) and box shifts (N, 4) of volumes, N from 0 on."""
+        if not len(next(iter(volumes.values()))):  # The blocks take no batch of nothing.
+            nothing = self.classes.weight.new_zeros(0, self.width)
+            return self.classes(nothing), self.mending(nothing)
         ends = {n: self._stream(n).go_on(v, self.shape.at) for n, v in volumes.items()}
         return self.name_ends(ends)
 

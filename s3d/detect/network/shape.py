@@ -13,8 +13,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from s3d.errors import InputError
-from s3d.models.blocks import HALVES_TIME
-from s3d.models.style import Style
+from s3d.models.style import HALVES_TIME, Style
 
 BLOCKS_AT_16 = ("pool4a", "mixed4b", "mixed4c", "mixed4d", "mixed4e", "mixed4f")
 """The blocks whose output has one place for 16 x 16 px."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -13,16 +14,18 @@ import numpy as np
 
 from s3d.data.decode import iterate_frames
 from s3d.data.paths import AnyPath
-from s3d.data.video_info import Frames
+from s3d.data.video_info import FLOW_CHANNELS, Frames
 from s3d.detect.draw.boxes import draw_boxes, output_scale
 from s3d.detect.draw.video_writer import AnnotatedWriter, check_extension
 from s3d.detect.run.finder import BoxFinder
 from s3d.detect.run.look import VideoLook
-from s3d.detect.run.overlay import Overlay, Placed
+from s3d.detect.run.overlay import Overlay
 from s3d.detect.run.people import People, PeopleSettings, describe_scores
-from s3d.detect.run.tubes_file import TubesFile, describe_track
+from s3d.detect.run.tubes_file import Reading, TubesFile, describe_track
+from s3d.detect.tube import Scores
 from s3d.detect.tubes.track import Track
 from s3d.errors import InputError
+from s3d.files import show_path
 
 STRIDE = 4
 
@@ -98,6 +101,11 @@ def detect_video(
     if out is not None:
         check_extension(out)
     look = VideoLook(finder, path)
+    if out is not None and look.video.channels == FLOW_CHANNELS:
+        raise InputError(
+            f"{show_path(path)}: holds optical flow, on which nothing can be drawn. "
+            "Give the video itself, or leave --out out."
+        )
     job = _Job(finder, look, settings, progress)
     with ExitStack() as stack:
         if tubes_path is not None:
@@ -105,8 +113,9 @@ def detect_video(
                 "video": str(path),
                 **head,
                 "labels": list(finder.labels),
+                "multi_label": finder.detector.shape.multi_label,
                 "size_px": list(look.picture_px),
-                "rate_fps": round(look.info.rate_fps, 4),
+                "rate_fps": round(look.video.rate_fps, 4),
             }
             job.file = stack.enter_context(TubesFile(tubes_path, facts))
         if out is not None:
@@ -125,22 +134,22 @@ class _Job:
         progress: Progress | None,
     ) -> None:
         self.finder, self.look, self.settings, self.progress = finder, look, settings, progress
-        rate, spec = look.info.rate_fps, finder.detector.spec
-        self.gap_frames = max(1, round(settings.stride * rate / spec.rate_fps))
-        self.people = People(settings.people, rate, self.gap_frames)
-        self.overlay = Overlay(self.gap_frames)
+        people, gap_frames = settings.people, _most_apart(look, settings.stride)
+        self.multi_label = finder.detector.shape.multi_label
+        self.people = People(people, look.video.rate_fps, gap_frames)
+        self.overlay = Overlay(gap_frames, people.smoothed_boxes, self._describe)
+        self.reading = Reading(finder.labels, look.video.times_seconds, people, self.multi_label)
         self.file: TubesFile | None = None
         self.writer: AnnotatedWriter | None = None
         self._frames: Iterator[Frames] = iter(())
         self._drawn, self._scale = 0, 1
         self._tubes, self._told = 0, list[tuple[int, str, float, float, float]]()
-        self._numbers: set[int] = set()
 
     def draw_to(self, stack: ExitStack, out: Path, path: AnyPath) -> None:
         height, width = self.look.picture_px
         self._scale = output_scale((height, width))
         size = height * self._scale, width * self._scale
-        self.writer = stack.enter_context(AnnotatedWriter(out, size, self.look.info.rate_fps))
+        self.writer = stack.enter_context(AnnotatedWriter(out, size, self.look.video.rate_fps))
         frames = iterate_frames(path)
         stack.callback(getattr(frames, "close", lambda: None))
         self._frames = frames
@@ -149,23 +158,18 @@ class _Job:
         begin, count = time.perf_counter(), 0
         for seen in self.look.in_a_row(self.settings.stride, self.settings.shares):
             present, ended = self.people.add(seen.frame, seen.found)
+            self.overlay.begin_key(seen.frame)
             for person in present:
-                lines = describe_scores(
-                    person.scores,
-                    self.finder.labels,
-                    self.finder.detector.shape.multi_label,
-                    self.settings.people.least_score,
-                )
-                self.overlay.add(person.key, Placed(seen.frame, person.box, lines))
+                self.overlay.add(person.key, person.box, person.scores)
             self._tell(ended)
-            self._draw(seen.frame - self.overlay.delay_frames)
+            self._draw(self.overlay.until)
             count += 1
             if self.progress:
                 done = min(count * self.settings.stride, self.look.ticks)
                 self.progress(done, self.look.ticks)
         seconds = time.perf_counter() - begin
         self._tell(self.people.finish())
-        self._draw(self.look.info.frames)
+        self._draw(sys.maxsize)
         sharing = self.look.sharing
         if self.file is not None:
             self.file.tail = {"key_frames": count, "looking_seconds": round(seconds, 2)}
@@ -173,18 +177,18 @@ class _Job:
             self.progress(self.look.ticks, self.look.ticks)
         until = sharing.until if sharing else None
         told = tuple(self._told)
-        return Detected(self._tubes, len(self._numbers), count, seconds, until, told)
+        return Detected(self._tubes, self.people.given, count, seconds, until, told)
+
+    def _describe(self, scores: Scores) -> tuple[str, ...]:
+        least_score = self.settings.people.least_score
+        return describe_scores(scores, self.finder.labels, self.multi_label, least_score)
 
     def _tell(self, tracks: list[Track]) -> None:
         for track in tracks:
             number = self.people.numbers.get(track.number)
             if number is None:
                 continue
-            self._numbers.add(number)
-            smoothed = self.settings.people.smoothed_boxes
-            tube = describe_track(
-                track, number, self.finder.labels, self.look.info.times_seconds, smoothed
-            )
+            tube = describe_track(track, number, self.reading)
             self._tubes += 1
             if self.file is not None:
                 self.file.add(tube)
@@ -194,15 +198,23 @@ class _Job:
                 self._told.append((number, label, score, start, end))
 
     def _draw(self, until: int) -> None:
-        """Draw the frames before one."""
-        if self.writer is None:
-            return
-        times = self.look.info.times_seconds
-        while self._drawn < until:
+        """Draw the frames before one, as far as the file has them."""
+        while self.writer is not None and self._drawn < until:
             frame = next(self._frames, None)
             if frame is None:
                 return
             drawn = self.overlay.boxes_at(self._drawn, self.people.numbers)
-            seconds = float(times[min(self._drawn, len(times) - 1)])
-            self.writer.write(draw_boxes(np.asarray(frame), drawn, self._scale), seconds)
+            picture = draw_boxes(np.asarray(frame), drawn, self._scale)
+            self.writer.write(picture, self._seconds_of(self._drawn))
             self._drawn += 1
+
+    def _seconds_of(self, frame: int) -> float:
+        """Return the time of a frame; a file may give more of them than it promised."""
+        times = self.look.video.times_seconds
+        more = max(0, frame - len(times) + 1)
+        return float(times[frame - more]) + more / self.look.video.rate_fps
+
+
+def _most_apart(look: VideoLook, stride: int) -> int:
+    """Return the most frames from one key frame to the next: in uneven files they differ."""
+    return int(np.diff(np.unique(look.indices[::stride])).max(initial=1))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
@@ -12,6 +12,7 @@ from torch import Tensor
 
 from s3d.clip import ClipSpec
 from s3d.data.ahead import iterate_ahead
+from s3d.data.decode import probe_video
 from s3d.data.frame_source import FrameSource, open_source
 from s3d.data.paths import AnyPath
 from s3d.data.ticks import Piece, TickWish, count_ticks, read_pieces, tick_indices
@@ -44,8 +45,10 @@ class VideoLook:
 
     Attributes:
         sources: The frames of the video, and their flow, as the detector's streams take them.
-        picture_px: (height, width) of the displayed picture.
-        frames: Of the file.
+        video: What the file is. Flow that is computed of it has a frame less.
+        picture_px: (height, width) of the picture in which boxes are given.
+        frames: Those that all streams have.
+        indices: (ticks,) the frame of each tick of the detector's rate.
     """
 
     def __init__(
@@ -68,7 +71,7 @@ class VideoLook:
             name: open_source(path, spec, finder.device) for name, spec in self.specs.items()
         }
         info = next(iter(self.sources.values())).info
-        self.info = info
+        self.video = self.sources[RGB].info if RGB in self.sources else probe_video(path)
         self.picture_px = picture_px or (info.height_px, info.width_px)
         self.frames = min(source.info.frames for source in self.sources.values())
         spec = finder.detector.spec
@@ -84,18 +87,32 @@ class VideoLook:
             (self.indices == np.arange(self.frames)).all()
         )
 
-    def in_a_row(self, stride: int, shares: bool = True) -> Iterator[Seen]:
+    def in_a_row(
+        self, stride: int, shares: bool = True, wanted: Collection[int] | None = None
+    ) -> Iterator[Seen]:
         """Yield every `stride`-th tick, what neighbours share computed once, in flat memory.
+
+        A frame on which several of them fall, in a file that is slower than the detector's rate, is
+        looked at once.
 
         Args:
             stride: Ticks from one key frame to the next.
             shares: Whether neighbours may share.
+            wanted: The frames that are looked at; all if None.
 
         Raises:
             InputError: The video cannot be read.
         """
-        with closing(iterate_ahead(lambda: self._pieces(stride), PIECES_AHEAD)) as pieces:
-            yield from self._look(pieces, stride, shares)
+        last = max(wanted, default=-1) if wanted is not None else self.frames
+        before = -1
+        with closing(iterate_ahead(self._pieces, PIECES_AHEAD)) as pieces:
+            for tick, features, picture in self._features(pieces, stride, shares):
+                frame = int(self.indices[tick])
+                if frame > last:
+                    return
+                if frame > before and (wanted is None or frame in wanted):
+                    yield Seen(frame, self.finder.find(features, picture, self.picture_px))
+                before = frame
 
     def at(self, frames: Sequence[int]) -> Iterator[Seen]:
         """Yield some frames, each with a window of its own.
@@ -120,7 +137,7 @@ class VideoLook:
                 picture = window[place] if name == RGB else picture
             yield Seen(frame, self.finder.find(features, picture, self.picture_px))
 
-    def _pieces(self, stride: int) -> Iterator[dict[str, Piece]]:
+    def _pieces(self) -> Iterator[dict[str, Piece]]:
         """Yield the same ticks of every stream."""
         looked = np.ones(self.ticks, np.bool_)
         edges = range(0, self.ticks, PIECE_TICKS)
@@ -132,9 +149,10 @@ class VideoLook:
         for pieces in zip(*streams, strict=False):
             yield dict(zip(self.sources, pieces, strict=True))
 
-    def _look(
+    def _features(
         self, pieces: Iterator[dict[str, Piece]], stride: int, shares: bool
-    ) -> Iterator[Seen]:
+    ) -> Iterator[tuple[int, dict[str, Tensor], Frames | None]]:
+        """Yield each key frame's tick, its features of every stream, and its picture."""
         detector = self.finder.detector
         looking = Looking(detector.shape.at, detector.key_place, detector.apart, stride, shares)
         lanes = {
@@ -159,8 +177,7 @@ class VideoLook:
             for together in zip(*found, strict=True):
                 tick = together[0][0]
                 features = {name: x for name, (_, x) in zip(lanes, together, strict=True)}
-                seen = self.finder.find(features, pictures.pop(tick, None), self.picture_px)
-                yield Seen(int(self.indices[tick]), seen)
+                yield tick, features, pictures.pop(tick, None)
 
 
 def _fit(wish: TickWish, source: FrameSource, spec: ClipSpec) -> TickWish:
@@ -191,13 +208,13 @@ def look_at_all(
         frames: Indices, rising.
         stride: Every so many of them are looked at.
     """
-    wanted = frames[frames < look.frames][::stride]
-    spans = int(wanted[-1]) - int(wanted[0]) + 1 if len(wanted) else 0
-    is_dense = len(wanted) * finder.detector.spec.frames > 2 * spans
+    wanted = frames[frames < look.video.frames][::stride]
+    in_all = wanted[wanted < look.frames]
+    # In a row means from the video's first frame to the last that is wanted.
+    spans = int(in_all[-1]) + 1 if len(in_all) else 0
+    is_dense = len(in_all) * finder.detector.spec.frames > 2 * spans
     if not (look.is_at_rate and is_dense and stride == 1):
         yield from look.at(wanted.tolist())
         return
-    chosen = set(wanted.tolist())
-    for seen in look.in_a_row(1):
-        if seen.frame in chosen:
-            yield seen
+    yield from look.in_a_row(1, wanted=set(in_all.tolist()))
+    yield from look.at(wanted[len(in_all) :].tolist())

@@ -1,17 +1,15 @@
-"""People over time: boxes of key frames linked, numbered, and what each does smoothed.
+"""People over time: boxes of key frames linked and numbered, and what each does smoothed.
 
 A person's number is given when they were seen often enough, and never to another.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-import numpy.typing as npt
 
 from s3d.detect.run.finder import FrameBoxes, Keeping
 from s3d.detect.tube import Boxes, Scores
@@ -33,7 +31,8 @@ class PeopleSettings:
         link_iou: The least overlap of a person's boxes that follow each other.
         patience_seconds: So long somebody may go unseen and keep their number.
         least_boxes: Who has fewer boxes is not told.
-        smoothed_boxes: What somebody does is the mean of the scores of so many of their last boxes.
+        smoothed_boxes: What somebody does is the mean of the scores of so many of their boxes, half
+            of them before and half behind.
     """
 
     least_score: float = 0.3
@@ -60,7 +59,7 @@ class Person:
     Attributes:
         key: Who it is, as the linker counts.
         box: (4,) in px of the picture.
-        scores: (K,) of what they do, smoothed.
+        scores: (K,) of what they do, the box's own.
     """
 
     key: int
@@ -73,17 +72,27 @@ class People:
 
     Attributes:
         numbers: Of those who were seen often enough, by the linker's count.
+        given: How many numbers were given.
     """
 
-    def __init__(self, settings: PeopleSettings, rate_fps: float, stride_frames: int) -> None:
+    def __init__(self, settings: PeopleSettings, rate_fps: float, gap_frames: int) -> None:
+        """Begin without people.
+
+        Args:
+            settings: Who counts as a person.
+            rate_fps: Of the frames.
+            gap_frames: The most from one key frame to the next.
+        """
         self.settings = settings
-        patience = max(stride_frames, round(settings.patience_seconds * rate_fps))
-        self._linker = OnlineLinker(settings.link_iou, patience, LONGEST_FRAMES)
+        self._patience = max(gap_frames, round(settings.patience_seconds * rate_fps))
+        # Nobody's first piece is handed out before they can have a number.
+        longest = max(LONGEST_FRAMES, settings.least_boxes * self._patience)
+        self._linker = OnlineLinker(settings.link_iou, self._patience, longest)
         self._keeping = Keeping(settings.least_score, settings.iou)
-        self._patience = patience
         self.numbers: dict[int, int] = {}
-        self._seen: dict[int, _Recent] = {}
-        self._given = 0
+        self.given = 0
+        self._seen: dict[int, _Seen] = {}
+        self._frame = -1
 
     def add(self, frame: int, found: FrameBoxes) -> tuple[list[Person], list[Track]]:
         """Take what is found in the next key frame.
@@ -91,48 +100,42 @@ class People:
         Returns:
             Who is there; and tracks that have ended, or pieces of long ones.
         """
+        self._forget()
+        self._frame = frame
         people = found.people(self._keeping)
         ended = self._linker.add(frame, people.boxes, people.scores)
-        present = []
-        for key, box, scores in zip(
-            self._linker.numbers.tolist(), people.boxes, people.scores, strict=True
-        ):
-            recent = self._seen.setdefault(key, _Recent(self.settings.smoothed_boxes))
-            recent.add(frame, scores)
-            if key not in self.numbers and recent.count >= self.settings.least_boxes:
-                self._given += 1
-                self.numbers[key] = self._given
-            present.append(Person(key, box, recent.mean))
-        self._forget(frame)
-        return present, ended
+        keys = self._linker.numbers.tolist()
+        for key in keys:
+            self._count(key)
+        present = zip(keys, people.boxes, people.scores, strict=True)
+        return [Person(*person) for person in present], ended
 
     def finish(self) -> list[Track]:
         """End all tracks and return them."""
         return self._linker.finish()
 
-    def _forget(self, frame: int) -> None:
-        """Let go of those who have ended, long after they could be asked for."""
-        old = [k for k, recent in self._seen.items() if frame - recent.last > 4 * self._patience]
-        for key in old:
+    def _count(self, key: int) -> None:
+        """Count a box of somebody, and give them a number where it is time."""
+        seen = self._seen.setdefault(key, _Seen())
+        seen.boxes, seen.last = seen.boxes + 1, self._frame
+        if key not in self.numbers and seen.boxes >= self.settings.least_boxes:
+            self.given += 1
+            self.numbers[key] = self.given
+
+    def _forget(self) -> None:
+        """Let go of those who ended long before the last key frame, and were told and drawn."""
+        long_ago = self._frame - 4 * self._patience
+        for key in [key for key, seen in self._seen.items() if seen.last < long_ago]:
             del self._seen[key]
             self.numbers.pop(key, None)
 
 
-class _Recent:
-    """Hold the last scores of somebody."""
+@dataclass
+class _Seen:
+    """Count somebody's boxes, and hold the frame of the last."""
 
-    def __init__(self, most: int) -> None:
-        self.count, self.last = 0, -1
-        self._scores: deque[npt.NDArray[np.float32]] = deque(maxlen=most)
-
-    def add(self, frame: int, scores: Scores) -> None:
-        self.count, self.last = self.count + 1, frame
-        self._scores.append(scores.copy())
-
-    @property
-    def mean(self) -> Scores:
-        mean: Scores = np.mean(np.stack(self._scores), axis=0, dtype=np.float32)
-        return mean
+    boxes: int = 0
+    last: int = -1
 
 
 @dataclass(frozen=True)
@@ -152,22 +155,56 @@ class Stretch:
     score: float
 
 
+def smooth_scores(scores: Scores, smoothed_boxes: int) -> Scores:
+    """Return each box's scores (n, K) averaged with those of its neighbours.
+
+    Args:
+        scores: (n, K), each box's own.
+        smoothed_boxes: How many, half of them before and half behind; at the ends the first and
+            last stand again.
+    """
+    half = smoothed_boxes // 2
+    padded = np.pad(scores, ((half, half), (0, 0)), mode="edge")
+    parts = np.stack([padded[i : i + len(scores)] for i in range(2 * half + 1)])
+    mean: Scores = parts.mean(0, dtype=np.float32)
+    return mean
+
+
 def find_actions(scores: Scores, smoothed_boxes: int) -> list[Stretch]:
     """Return what is done over a track: its likeliest class, box by box, smoothed.
 
     Args:
         scores: (n, K), each box's own.
-        smoothed_boxes: The mean of so many neighbours decides.
+        smoothed_boxes: As for `smooth_scores`.
     """
-    half = smoothed_boxes // 2
-    padded = np.pad(scores, ((half, half), (0, 0)), mode="edge")
-    sums = np.stack([padded[i : i + len(scores)] for i in range(2 * half + 1)]).mean(0)
-    labels = sums.argmax(1)
+    labels = smooth_scores(scores, smoothed_boxes).argmax(1)
     edges = [0, *(np.flatnonzero(np.diff(labels)) + 1).tolist(), len(labels)]
-    return [
-        Stretch(int(labels[a]), a, b, float(scores[a:b, labels[a]].mean()))
-        for a, b in pairwise(edges)
-    ]
+    return [_stretch(scores, int(labels[a]), a, b) for a, b in pairwise(edges)]
+
+
+def find_all_actions(scores: Scores, smoothed_boxes: int, least_score: float) -> list[Stretch]:
+    """Return what is done over a track where several things may be done at once.
+
+    Args:
+        scores: (n, K), each box's own.
+        smoothed_boxes: As for `smooth_scores`.
+        least_score: Smoothed, of what is done.
+
+    Returns:
+        Stretches in the order in which they begin; those of one class do not touch.
+    """
+    is_done = smooth_scores(scores, smoothed_boxes) >= least_score
+    edges = np.diff(np.pad(is_done.astype(np.int8), ((1, 1), (0, 0))), axis=0)
+    found = []
+    for label in range(scores.shape[1]):
+        begins, ends = np.flatnonzero(edges[:, label] > 0), np.flatnonzero(edges[:, label] < 0)
+        for begin, end in zip(begins.tolist(), ends.tolist(), strict=True):
+            found.append(_stretch(scores, label, begin, end))
+    return sorted(found, key=lambda stretch: (stretch.first, stretch.label))
+
+
+def _stretch(scores: Scores, label: int, first: int, stop: int) -> Stretch:
+    return Stretch(label, first, stop, float(scores[first:stop, label].mean()))
 
 
 def describe_scores(

@@ -103,6 +103,11 @@ class DetectorConfig:
             raise InputError("--flow-init is for a stream of flow; add --modality both or flow.")
         if self.flow and self.modality == "rgb":
             raise InputError("--flow is looked at with --modality flow or both. Add one of them.")
+        if self.freeze_norms and not (self.inits or self.image_init):
+            raise InputError(
+                "--freeze-norms keeps the norms of weights that are loaded, and none are. Add "
+                "--init or --image-init, or leave it out."
+            )
 
     @property
     def decay_shares(self) -> tuple[float, ...]:
@@ -113,6 +118,14 @@ class DetectorConfig:
     def modalities(self) -> tuple[str, ...]:
         """Return the streams."""
         return ("rgb", "flow") if self.modality == "both" else (self.modality,)
+
+    @property
+    def inits(self) -> dict[str, str]:
+        """Return what each stream starts from, of those that start from something."""
+        asked = {"rgb": self.init, "flow": self.flow_init}
+        if self.modality == "flow":
+            asked = {"flow": self.flow_init or self.init}
+        return {name: init for name, init in asked.items() if init is not None}
 
     def to_json(self) -> dict[str, Any]:
         """Return the options as plain JSON values."""
@@ -133,7 +146,8 @@ _RANGES: tuple[tuple[str, float, float], ...] = (
     ("weight_decay", 0.0, 10.0),
     ("ema", 0.0, 0.999999),
     ("norm_decay", 0.0, 0.999999),
-    ("sampled", 1, 4096),
+    # A quarter of them is of somebody: of fewer than 4 nobody would be.
+    ("sampled", 4, 4096),
     ("empty_share", 0.0, 0.9),
     ("jitter", 0.0, 1.0),
     ("zoom", 0.0, 0.8),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -15,7 +16,8 @@ from s3d.detect.network.detector import RGB, Detector
 from s3d.detect.network.detector_file import DetectorFile, save_detector
 from s3d.detect.train.run import DetectorRun
 from s3d.detect.train.step import DetectorLoss, key_pictures
-from s3d.detect.train.windows import WindowBatch, WindowLoader
+from s3d.detect.train.window_batch import WindowBatch
+from s3d.detect.train.windows import WindowLoader
 from s3d.errors import InputError
 from s3d.files import write_text
 from s3d.models.layers import Conv
@@ -55,6 +57,7 @@ class DetectorTrainer:
     Attributes:
         detector: What is trained.
         step: Steps done.
+        licence: Of the weights it starts from, and so of what becomes of them.
         history: What was seen on the way.
         failures: Why videos could not be read, by path.
     """
@@ -71,13 +74,13 @@ class DetectorTrainer:
         self.run, self.loader, self.device = run, loader, device
         self.processes, self.display = processes, display
         self.detector = detector.to(device)
-        self.step, self.history = 0, list[Record]()
+        self.step, self.history, self.licence = 0, list[Record](), ""
         self.failures: dict[str, str] = {}
         self._set_modes()
         self.optimizer = make_optimizer(detector, run.config, run.plan.lr)
         decay = run.config.ema
         self.average = AveragedWeights(detector, decay) if decay else None
-        self._sums, self._seconds = [0.0] * len(PARTS), 0.0
+        self._sums, self._seconds, self._since = [0.0] * len(PARTS), 0.0, 0.0
         state = processes.first(lambda: load_state(run.state_path))
         if state is not None:
             self._take_up(state)
@@ -89,6 +92,7 @@ class DetectorTrainer:
         run, saved = self.run, time.monotonic()
         places = list(self.processes.share(range(run.config.batch)))
         self.display.start(run.plan.steps, self.step)
+        self._since = time.perf_counter()
         for batch in self.loader.batches(self.step, run.plan.steps, places):
             self._take_step(batch)
             if self.step % RECORD_STEPS == 0 or self.step == run.plan.steps:
@@ -104,8 +108,16 @@ class DetectorTrainer:
         for module in self.detector.modules():
             if isinstance(module, nn.BatchNorm2d):
                 module.momentum = 1 - self.run.config.norm_decay
-            if self.run.plan.freezes_norms and isinstance(module, (Conv, nn.BatchNorm2d)):
-                module.eval()
+        if self.run.plan.freezes_norms:
+            for part in self._loaded():
+                _freeze_norms(part)
+
+    def _loaded(self) -> Iterator[nn.Module]:
+        """Yield what starts from weights: only norms that were trained can stay as they are."""
+        for name in self.run.config.inits:
+            yield self.detector.streams[name]
+        if self.run.config.image_init and self.detector.image is not None:
+            yield self.detector.image
 
     def _together(self, loss: DetectorLoss) -> nn.Module:
         options: dict[str, Any] = {buffer_option(): False, "find_unused_parameters": True}
@@ -113,7 +125,6 @@ class DetectorTrainer:
         return DistributedDataParallel(loss, device_ids=devices, **options)
 
     def _take_step(self, batch: WindowBatch) -> None:
-        begin = time.perf_counter()
         config, plan = self.run.config, self.run.plan
         rate = learning_rate(config, plan.lr, self.step, plan.steps)
         for group in self.optimizer.param_groups:
@@ -134,7 +145,9 @@ class DetectorTrainer:
                 "Try again with a smaller --lr in another --out."
             )
         self._sums = [a + b for a, b in zip(self._sums, values, strict=True)]
-        self._seconds += time.perf_counter() - begin
+        now = time.perf_counter()
+        # With the time in which it waited for the batch: what is told is how fast it goes.
+        self._seconds, self._since = self._seconds + now - self._since, now
         self._note(batch, bool(found[-1]))
         self.display.step(sum(values))
 
@@ -184,13 +197,12 @@ class DetectorTrainer:
             return
         if self.average:
             self.average.swap(self.detector)
-        licence = ""
         source = f"s3d train-detector, step {self.step}"
         if self.run.config.init:
             source += f", from {self.run.config.init}"
         save_detector(
             self.run.model_path,
-            DetectorFile(self.detector, self.run.labels, (), source, licence),
+            DetectorFile(self.detector, self.run.labels, (), source, self.licence),
         )
         if self.average:
             self.average.swap(self.detector)
@@ -229,3 +241,9 @@ class DetectorTrainer:
             raise InputError(
                 f"{self.run.state_path}: does not fit this run. Delete it to train from the start."
             ) from None
+
+
+def _freeze_norms(part: nn.Module) -> None:
+    for module in part.modules():
+        if isinstance(module, (Conv, nn.BatchNorm2d)):
+            module.eval()

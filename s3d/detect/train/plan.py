@@ -107,7 +107,7 @@ def make_plan(
     lr = config.lr or (1e-3 if config.optimizer == "adamw" else 0.1 * config.batch / 32)
     freezes = config.freeze_norms
     if freezes is None:
-        freezes = bool(starts) and config.batch < 32
+        freezes = bool(starts or config.image_init) and config.batch < 32
         if freezes:
             reasons.append("norms stay as they were trained: batches are small (--freeze-norms)")
     return DetectorPlan(streams, shape, steps, lr, freezes, tuple(reasons))
@@ -165,10 +165,11 @@ def _choose_stream(
         network = start.network
         if name == start.spec.modality:
             spec = replace(spec, mean=start.spec.mean, std=start.spec.std)
+            spec = replace(spec, flow_method=start.spec.flow_method)
         word, width, style = network.word, network.width, network.style
         reasons.append(f"{name}: {network_name(word)} x {width:g}, from a model")
     else:
-        word = network_word(config.network or ("s3d_g" if on_gpu else "s3d_fast"))
+        word = network_word(config.network or ("s3d_g" if on_gpu else "s3d_top_4"))
         width, style = config.width or (1.0 if on_gpu else 0.25), PAPER
         if config.network is None:
             why = "the paper's" if on_gpu else "its lower blocks are shared by neighbours"

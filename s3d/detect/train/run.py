@@ -5,6 +5,7 @@ state.ckpt         all that a killed run needs to go on
 history.jsonl      a line now and then
 model.safetensors  the detector, at the end
 cache/             decoded frames, removed at the end
+flow/              optical flow, where it is looked at and no other folder was named for it
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from s3d.errors import InputError
 from s3d.files import make_folder, show_path, write_json
 
 FORMAT = "s3d-detector-run-1"
+CACHE_FOLDER, FLOW_FOLDER = "cache", "flow"
 # These change where, how fast or how far a run computes, not what.
 _FREE_OPTIONS = ("out", "device", "threads", "checkpoint_seconds", "cache_gb", "max_failed")
 
@@ -65,7 +67,12 @@ class DetectorRun:
     @property
     def cache_path(self) -> Path:
         """Return the folder of decoded frames."""
-        return self.folder / "cache"
+        return self.folder / CACHE_FOLDER
+
+    @property
+    def flow_path(self) -> Path:
+        """Return the folder of flow."""
+        return flow_folder(self.config)
 
     def begin(self) -> None:
         """Make the folder and write run.json.
@@ -85,13 +92,18 @@ class DetectorRun:
         write_json(self.folder / "run.json", values)
 
 
+def flow_folder(config: DetectorConfig) -> Path:
+    """Return where flow is kept: where it was asked for, or in the run's folder."""
+    return Path(config.flow) if config.flow else Path(config.out) / FLOW_FOLDER
+
+
 def digest_data(
     videos: Sequence[AnnotatedVideo], labels: Sequence[str], starts: Sequence[str]
 ) -> str:
     """Return a hash of what is learnt from: other boxes would make another run of it."""
     found = hashlib.sha256(json.dumps([list(labels), list(starts)]).encode())
     for video in videos:
-        found.update(json.dumps([video.name, video.size_px, len(video.frames)]).encode())
+        found.update(json.dumps([video.name, video.size_px]).encode() + video.frames.tobytes())
         for tube in video.tubes:
             found.update(str(tube.label).encode() + tube.frames.tobytes() + tube.boxes.tobytes())
     return found.hexdigest()
@@ -149,7 +161,9 @@ def _check_same(config: DetectorConfig, found: DetectorConfig, folder: Path) -> 
 
 def _check_empty(folder: Path) -> None:
     found = sorted(path.name for path in folder.iterdir()) if folder.exists() else []
-    others = [name for name in found if name != "cache" and not name.startswith(".run.json.")]
+    # Flow is computed before the run's numbers are settled: a kill may leave it alone there.
+    ours = (CACHE_FOLDER, FLOW_FOLDER)
+    others = [name for name in found if name not in ours and not name.startswith(".run.json.")]
     if others:
         raise InputError(
             f"{show_path(folder)}: holds other things ({show_path(others[0])}); --out needs a new "

@@ -8,105 +8,23 @@ one would make.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import Tensor
-from torch.nn import functional as F
 
 from s3d.clip import ClipSpec
 from s3d.data.flow.levels import mirror_flow
-from s3d.data.loader import normalise, run_ahead
+from s3d.data.loader import run_ahead
 from s3d.data.sample import Indices, indices_at
 from s3d.data.store import FrameStore
 from s3d.data.video_info import FLOW_CHANNELS, Frames, VideoInfo
 from s3d.detect.annotations.annotated import AnnotatedVideo
 from s3d.detect.train.config import DetectorConfig
+from s3d.detect.train.truths import Cut, Truth, cut_truth, read_truths
+from s3d.detect.train.window_batch import Window, WindowBatch
 from s3d.errors import InputError
 
 BATCHES_AHEAD = 3
-LEAST_LEFT = 0.4
-"""Of a box's area: boxes of which a zoom leaves less are not learnt from."""
-
-
-@dataclass(frozen=True, eq=False)
-class Truth:
-    """Hold the boxes of a key frame.
-
-    Attributes:
-        boxes: (n, 4) as shares of the picture.
-        labels: (n, K) 0 or 1: what is done in each.
-    """
-
-    boxes: npt.NDArray[np.float32]
-    labels: npt.NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class Cut:
-    """Say which part of the picture is seen, as shares of it, and whether it is mirrored."""
-
-    top: float = 0.0
-    left: float = 0.0
-    height: float = 1.0
-    width: float = 1.0
-    is_mirrored: bool = False
-
-
-@dataclass(frozen=True, eq=False)
-class Window:
-    """Hold what was read and drawn for one key frame."""
-
-    frames: dict[str, Frames]
-    cut: Cut
-    tone: tuple[float, float]
-    truth: Truth
-
-
-@dataclass(frozen=True, eq=False)
-class WindowBatch:
-    """Hold a process's share of a batch; the clips are still frames."""
-
-    windows: tuple[Window, ...]
-    failures: tuple[tuple[str, str], ...]
-
-    def clips(self, specs: Mapping[str, ClipSpec], device: str) -> dict[str, Tensor]:
-        """Return clips (B, C, T, H, W) of each stream."""
-        return {name: self._clips(name, spec, device) for name, spec in specs.items()}
-
-    def _clips(self, name: str, spec: ClipSpec, device: str) -> Tensor:
-        frames = torch.from_numpy(np.stack([w.frames[name] for w in self.windows])).to(device)
-        tones = torch.tensor([w.tone for w in self.windows], device=device)
-        clips = normalise(frames, spec, tones if name == "rgb" else None)
-        cuts = [w.cut for w in self.windows]
-        if all(cut.height == 1 for cut in cuts):
-            return clips
-        parts = [_zoom(clip, cut) for clip, cut in zip(clips, cuts, strict=True)]
-        return torch.stack(parts).permute(0, 4, 1, 2, 3)
-
-    def truths(self, size_px: tuple[int, int], device: str) -> list[tuple[Tensor, Tensor]]:
-        """Return the boxes (n, 4), in px, and labels (n, K) of each window."""
-        height, width = size_px
-        scale = np.array([width, height, width, height], np.float32)
-        return [
-            (
-                torch.from_numpy(w.truth.boxes * scale).to(device),
-                torch.from_numpy(w.truth.labels).to(device),
-            )
-            for w in self.windows
-        ]
-
-
-def _zoom(clip: Tensor, cut: Cut) -> Tensor:
-    """Return the seen part of a clip (C, T, H, W), enlarged, as (T, H, W, C)."""
-    height, width = clip.shape[2:]
-    top, left = round(cut.top * height), round(cut.left * width)
-    bottom, right = round((cut.top + cut.height) * height), round((cut.left + cut.width) * width)
-    part = clip[:, :, top:bottom, left:right].transpose(0, 1)
-    grown = F.interpolate(part, (height, width), mode="bilinear", align_corners=False)
-    return grown.permute(0, 2, 3, 1)
 
 
 def window_indices(info: VideoInfo, frame: int, spec: ClipSpec, place: int) -> Indices:
@@ -128,28 +46,6 @@ def window_indices(info: VideoInfo, frame: int, spec: ClipSpec, place: int) -> I
     found = indices_at(info, np.clip(seconds, times[0], times[-1]))
     found[place] = frame
     return found
-
-
-def read_truths(video: AnnotatedVideo, classes: int) -> dict[int, Truth]:
-    """Return the boxes of every frame that has some.
-
-    What is done by one person, in equal boxes of one frame, is one row.
-    """
-    rows: dict[int, dict[tuple[float, ...], set[int]]] = {}
-    height, width = video.size_px
-    scale = np.array([width, height, width, height], np.float32)
-    for tube in video.tubes:
-        for frame, box in zip(tube.frames.tolist(), tube.boxes / scale, strict=True):
-            rows.setdefault(frame, {}).setdefault(tuple(box.tolist()), set()).add(tube.label)
-    learnt = set(video.frames.tolist())
-    return {frame: _make_truth(boxes, classes) for frame, boxes in rows.items() if frame in learnt}
-
-
-def _make_truth(boxes: Mapping[tuple[float, ...], set[int]], classes: int) -> Truth:
-    labels = np.zeros((len(boxes), classes), np.float32)
-    for row, found in enumerate(boxes.values()):
-        labels[row, sorted(found)] = 1
-    return Truth(np.array(list(boxes), np.float32).reshape(-1, 4), labels)
 
 
 class WindowLoader:
@@ -191,6 +87,7 @@ class WindowLoader:
         if not self._full:
             raise InputError("not one frame of the data has a box to learn from. Check the data.")
         self._classes = sorted(self._full)
+        self._every = [rows for videos in self._full.values() for rows in videos]
 
     def _list(
         self, videos: Sequence[AnnotatedVideo], counts: Sequence[int]
@@ -243,8 +140,7 @@ class WindowLoader:
             videos = self._full[self._classes[int(rng.integers(len(self._classes)))]]
             rows = videos[int(rng.integers(len(videos)))]
         else:
-            every = [rows for videos in self._full.values() for rows in videos]
-            rows = every[int(rng.integers(len(every)))]
+            rows = self._every[int(rng.integers(len(self._every)))]
         video, frame = rows[int(rng.integers(len(rows)))].tolist()
         return video, frame
 
@@ -262,29 +158,21 @@ class WindowLoader:
     def _draw_change(self, rng: np.random.Generator) -> tuple[Cut, tuple[float, float]]:
         config = self.config
         side = 1 - rng.uniform(0, config.zoom)
-        top, left = rng.uniform(0, 1 - side, 2)
+        size = next(iter(self.stores.values())).spec.size_px
+        (top, height), (left, width) = (
+            _whole(start, side, px)
+            for start, px in zip(rng.uniform(0, 1 - side, 2), size, strict=True)
+        )
         jitter = config.jitter
         tone = float(1 + rng.uniform(-jitter, jitter)), float(rng.uniform(-jitter, jitter) / 2)
         mirrored = bool(config.flip and rng.random() < 0.5)
-        return Cut(float(top), float(left), float(side), float(side), mirrored), tone
+        return Cut(top, left, height, width, mirrored), tone
 
 
-def cut_truth(truth: Truth, cut: Cut) -> Truth:
-    """Return boxes, as shares of the seen part of the picture; those mostly cut away are not."""
-    boxes = truth.boxes.copy()
-    if cut.is_mirrored:
-        boxes[:, [0, 2]] = 1 - boxes[:, [2, 0]]
-    boxes[:, [0, 2]] = (boxes[:, [0, 2]] - cut.left) / cut.width
-    boxes[:, [1, 3]] = (boxes[:, [1, 3]] - cut.top) / cut.height
-    whole = _area(boxes)
-    seen = boxes.clip(0, 1)
-    kept = _area(seen) >= LEAST_LEFT * whole
-    return Truth(seen[kept], truth.labels[kept])
-
-
-def _area(boxes: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    area: npt.NDArray[np.float32] = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
-    return area
+def _whole(start: float, length: float, side_px: int) -> tuple[float, float]:
+    """Return a part of a side, as shares, from px to px: then boxes lie where the frames show."""
+    first, last = round(start * side_px), round((start + length) * side_px)
+    return first / side_px, (last - first) / side_px
 
 
 def _rows(video: int, frames: Sequence[int]) -> npt.NDArray[np.int64]:

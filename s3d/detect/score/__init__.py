@@ -1,0 +1,1 @@
+"""What detections are worth: frame-mAP, video-mAP, AVA's mAP, and what goes wrong. Numpy alone."""

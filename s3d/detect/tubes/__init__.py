@@ -1,0 +1,1 @@
+"""How boxes of single frames become tubes. Numpy alone."""
