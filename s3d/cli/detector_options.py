@@ -11,10 +11,13 @@ if TYPE_CHECKING:
     from s3d.detect.run.finder import BoxFinder
 
 
-def add_detector_options(parser: argparse.ArgumentParser) -> None:
+def add_detector_options(parser: argparse.ArgumentParser, required: bool = True) -> None:
     """Add --model, --device and --engine."""
     parser.add_argument(
-        "--model", required=True, metavar="MODEL", help="model.safetensors of `s3d train-detector`"
+        "--model",
+        required=required,
+        metavar="MODEL",
+        help="model.safetensors of `s3d train-detector`",
     )
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     parser.add_argument(

@@ -47,6 +47,7 @@ INCEPTION: dict[str, tuple[int, tuple[int, int], tuple[int, int], int]] = {
 POOLS = ("pool2a", "pool3a", "pool4a", "pool5a")
 """The pools between stages."""
 
+
 class SpatioTemporal(nn.Sequential):
     """A kxkxk convolution as a letter has it: 2D, 3D, or separable; gated or not."""
 

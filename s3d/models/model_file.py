@@ -14,10 +14,10 @@ import os
 import reprlib
 import shutil
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -31,6 +31,8 @@ from s3d.models.network import Network, build
 from s3d.models.outline import build_outline, outline_graph
 from s3d.models.quantise import Ranges
 from s3d.models.style import Style
+
+Content = TypeVar("Content")
 
 FORMAT = "s3d-model-1"
 DETECTOR_FORMAT = "s3d-detector-1"
@@ -150,13 +152,29 @@ def load_model(path: str | Path) -> ModelFile:
     Raises:
         InputError: The file is missing, damaged, foreign, or does not agree with itself.
     """
+    return read_safetensors(path, _read, "no such model file. Make one with `s3d train`.")
+
+
+def read_safetensors(
+    path: str | Path, read: Callable[[Any, str], Content], missing: str
+) -> Content:
+    """Return what is read of a safetensors file.
+
+    Args:
+        path: The file.
+        read: Given the open file and its name for people.
+        missing: What is said where there is no such file.
+
+    Raises:
+        InputError: The file is missing or damaged.
+    """
     shown = show_path(path)
     # os.path, unlike Path, answers for a name that no file can have.
     if not os.path.isfile(path):  # noqa: PTH113
-        raise InputError(f"{shown}: no such model file. Make one with `s3d train`.")
+        raise InputError(f"{shown}: {missing}")
     try:
         with safe_open(path, framework="pt") as file:
-            return _read(file, shown)
+            return read(file, shown)
     except (SafetensorError, OSError, UnicodeError) as error:
         cause = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(
@@ -202,7 +220,7 @@ def _read(file: Any, path: str) -> ModelFile:
     with torch.device("meta"):
         network = _build(header, classes, path)
     wanted = weights_of(network)
-    _check_tensors(file, {k: tuple(v.shape) for k, v in wanted.items()}, path)
+    check_tensors(file, {k: tuple(v.shape) for k, v in wanted.items()}, path)
     # A copy: what the file lends is gone when someone writes to it.
     fill_network(network, {k: file.get_tensor(k).to(torch.float32, copy=True) for k in wanted})
     return ModelFile(
@@ -280,33 +298,56 @@ def _build(header: dict[str, Any], classes: int, path: str) -> Network:
     return network
 
 
-def _check_tensors(file: Any, wanted: dict[str, tuple[int, ...]], path: str) -> None:
+def check_tensors(
+    file: Any, wanted: dict[str, tuple[int, ...]], path: str, owner: str = "network"
+) -> None:
+    """Check, before anything is read, that an open file holds just the tensors of what it names.
+
+    Args:
+        file: An open safetensors file.
+        wanted: The shape of each tensor by name.
+        path: The file's name for people.
+        owner: Whose tensors they are, for people.
+
+    Raises:
+        InputError: It does not.
+    """
     found = set(file.keys())
     if found != set(wanted):
         odd = sorted(found ^ set(wanted))[0]
         state = "is not part of" if odd in found else "is missing for"
         raise InputError(
-            f"{path}: tensor {reprlib.repr(odd)} {state} the network its header names."
+            f"{path}: tensor {reprlib.repr(odd)} {state} the {owner} its header names."
         )
     for name, shape in wanted.items():
         part = file.get_slice(name)
         if tuple(part.get_shape()) != shape or part.get_dtype() not in _DTYPES:
             raise InputError(
                 f"{path}: tensor {name!r} is {part.get_dtype()} {tuple(part.get_shape())}; "
-                f"the network its header names needs {shape}."
+                f"the {owner} its header names needs {shape}."
             )
 
 
 def _check_fit(labels: tuple[str, ...], spec: ClipSpec, classes: int, channels: int) -> None:
-    if labels and (len(labels) != classes or len(set(labels)) != len(labels)):
+    if labels:
+        check_labels(labels, classes)
+    if spec.channels != channels:
+        raise InputError(f"a clip of {spec.modality} has {spec.channels} channels, not {channels}.")
+
+
+def check_labels(labels: tuple[str, ...], classes: int) -> None:
+    """Check that there is one label for each class.
+
+    Raises:
+        InputError: There is not, or one is not Unicode text.
+    """
+    if not labels or len(labels) != classes or len(set(labels)) != len(labels):
         raise InputError(
             f"{len(set(labels))} different labels for {classes} classes; one each is needed."
         )
     for label in labels:
         if label != label.encode(errors="ignore").decode():
             raise InputError(f"label {reprlib.repr(label)} is not Unicode text; rename it.")
-    if spec.channels != channels:
-        raise InputError(f"a clip of {spec.modality} has {spec.channels} channels, not {channels}.")
 
 
 def _check_ranges(values: object, network: Network, spec: ClipSpec) -> None:

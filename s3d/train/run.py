@@ -13,16 +13,20 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from s3d.data.videos import Video
 from s3d.errors import InputError
 from s3d.files import make_folder, show_path, write_json
 from s3d.train.config import TrainConfig
 from s3d.train.plan import Plan
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 FORMAT = "s3d-run-1"
 # These change where, how fast or how far a run computes, not what.
@@ -108,14 +112,14 @@ def find_run(config: TrainConfig) -> Run | None:
         raise InputError(f"{folder}: is a file; --out needs a folder.")
     path = folder / "run.json"
     if not path.exists():
-        _check_empty(folder)
+        check_empty(folder)
         return None
     values = _read(path)
     try:
         found = TrainConfig(**values["config"])
     except (TypeError, InputError):
         raise _damaged(path) from None
-    _check_same(config, found, folder)
+    check_same(config, found, folder, _FREE_OPTIONS)
     try:
         return Run(
             folder,
@@ -188,13 +192,22 @@ def _damaged(path: Path) -> InputError:
     )
 
 
-def _check_empty(folder: Path) -> None:
+def check_empty(folder: Path, ours: Sequence[str] = ("cache",)) -> None:
+    """Check that a run may begin in a folder.
+
+    Args:
+        folder: That of the run.
+        ours: What a run that was killed before it wrote run.json may have left there.
+
+    Raises:
+        InputError: It holds something else, or cannot be read.
+    """
     try:
         found = [path.name for path in folder.iterdir()] if folder.exists() else []
     except OSError as error:
         raise InputError(f"{folder}: cannot be read ({error.strerror}). Choose another.") from None
     # A run killed while it wrote run.json leaves but a part of that.
-    others = sorted(n for n in found if n != "cache" and not fnmatch(n, ".run.json.*.part"))
+    others = sorted(n for n in found if n not in ours and not fnmatch(n, ".run.json.*.part"))
     if others:
         more = ", ..." if len(others) > 1 else ""
         raise InputError(
@@ -203,10 +216,23 @@ def _check_empty(folder: Path) -> None:
         )
 
 
-def _check_same(config: TrainConfig, found: TrainConfig, folder: Path) -> None:
-    for option in fields(TrainConfig):
+def check_same(
+    config: DataclassInstance, found: DataclassInstance, folder: Path, free: Sequence[str]
+) -> None:
+    """Check that a run is gone on with under the options that it began with.
+
+    Args:
+        config: What is asked for now.
+        found: What was asked for then, of the same kind.
+        folder: Of the run.
+        free: Options that may change.
+
+    Raises:
+        InputError: Another one has changed.
+    """
+    for option in fields(found):
         name = option.name
-        if name in _FREE_OPTIONS:
+        if name in free:
             continue
         asked, had = getattr(config, name), getattr(found, name)
         if asked != had:

@@ -121,7 +121,7 @@ def test_a_loaded_detector_trains_as_the_saved_one(tmp_path: Path) -> None:
     assert [name for name, p in found.named_parameters() if p.requires_grad] == names
     assert {t.device.type for t in (*found.parameters(), *found.buffers())} == {"cpu"}
     found.train()
-    sum(part.sum() for part in answers(found))
+    answers(found)
     state = found.state_dict()
     counters = {k: int(v) for k, v in state.items() if "num_batches" in k}
     assert set(counters.values()) <= {0, 1}, "each norm counts for itself"
@@ -200,11 +200,13 @@ def test_a_detector_is_no_model(whole: bytes, tmp_path: Path) -> None:
     path = tmp_path / "d.safetensors"
     path.write_bytes(whole)
     for open_it in (load, load_model):
-        with pytest.raises(InputError, match="a detector, which gives boxes. Use `s3d detect`"):
+        with pytest.raises(InputError, match=r"a detector, which gives boxes\. Use `s3d detec"):
             open_it(path)
 
 
-@pytest.mark.parametrize("text", ["", "{", "[" * 100_000, "[]", "null", '{"format": "s3d-model-1"}'])
+@pytest.mark.parametrize(
+    "text", ["", "{", "[" * 100_000, "[]", "null", '{"format": "s3d-model-1"}']
+)
 def test_a_header_that_is_none(text: str, whole: bytes, tmp_path: Path) -> None:
     refused(write_file(tmp_path / "d", whole, text), "not a detector of s3d")
 
@@ -233,7 +235,7 @@ DAMAGED: list[tuple[Change, str]] = [
     (put(1, "licence"), "header is damaged at 'licence'"),
     (put([], "labels"), "cannot be used: 0 different labels for 0 classes"),
     (put(["a", "a", "b"], "labels"), "cannot be used: 2 different labels for 3 classes"),
-    (put(["a", "b"], "labels"), r"tensor 'classes.bias' is F32 \(4,\); .* needs \(3,\)"),
+    (put(["a", "b"], "labels"), r"tensor 'classes.weight' is F32 \(4, 64\); .* needs \(3, 64\)"),
     (put({}, "streams"), "cannot be used: a detector has a stream rgb, flow or both"),
     (put([], "streams", "rgb"), "cannot be used: a stream needs exactly the fields word, style"),
     (put(1, "streams", "rgb", "word"), "cannot be used: "),

@@ -177,5 +177,5 @@ def test_where_nobody_is_proposed_nobody_is_found(drifting: Path) -> None:
 
 
 def test_an_engine_that_is_not_there_is_refused() -> None:
-    with pytest.raises(InputError, match="unknown engine 'torhc'. Did you mean torch"):
+    with pytest.raises(InputError, match=r"unknown engine 'torhc'\. Did you mean torch"):
         BoxFinder(make_detector(), engine="torhc")

@@ -7,7 +7,6 @@ clip of each network), metrics (each with the protocol that gave it), source, li
 from __future__ import annotations
 
 import json
-import os
 import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
@@ -23,8 +21,14 @@ from s3d.clip import ClipSpec
 from s3d.detect.network.detector import Detector
 from s3d.detect.network.shape import DetectorShape
 from s3d.errors import InputError
-from s3d.files import show_path, write_bytes
-from s3d.models.model_file import DETECTOR_FORMAT, fill_network
+from s3d.files import write_bytes
+from s3d.models.model_file import (
+    DETECTOR_FORMAT,
+    check_labels,
+    check_tensors,
+    fill_network,
+    read_safetensors,
+)
 from s3d.models.network import Network, build
 from s3d.models.style import Style
 
@@ -38,7 +42,6 @@ _FIELDS: dict[str, type] = {
     "licence": str,
 }
 _COUNTER = "num_batches_tracked"
-_DTYPES = ("F32", "F16", "BF16")
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,7 @@ def save_detector(path: str | Path, model: DetectorFile) -> None:
         InputError: The labels do not fit, or the disk will not take it.
     """
     detector = model.detector
-    _check_labels(model.labels, detector.num_classes)
+    check_labels(model.labels, detector.num_classes)
     header = {
         "format": DETECTOR_FORMAT,
         "shape": detector.shape.to_json(),
@@ -91,18 +94,8 @@ def load_detector(path: str | Path) -> DetectorFile:
     Raises:
         InputError: The file is missing, damaged, foreign, or does not agree with itself.
     """
-    shown = show_path(path)
-    # os.path, unlike Path, answers for a name that no file can have.
-    if not os.path.isfile(path):  # noqa: PTH113
-        raise InputError(f"{shown}: no such detector. Make one with `s3d train-detector`.")
-    try:
-        with safe_open(path, framework="pt") as file:
-            return _read(file, shown)
-    except (SafetensorError, OSError, UnicodeError) as error:
-        cause = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(
-            f"{shown}: not a readable safetensors file ({cause}). Copy or train it again."
-        ) from None
+    missing = "no such detector. Make one with `s3d train-detector`."
+    return read_safetensors(path, _read, missing)
 
 
 def build_detector(
@@ -150,14 +143,14 @@ def _read(file: Any, path: str) -> DetectorFile:
     header = _read_header(file.metadata() or {}, path)
     labels = tuple(header["labels"])
     try:
-        _check_labels(labels, len(labels))
+        check_labels(labels, len(labels))
         with torch.device("meta"):
             shape = DetectorShape.from_json(header["shape"])
             detector = build_detector(header["streams"], shape, len(labels))
     except InputError as error:
         raise InputError(f"{path}: the detector's header cannot be used: {error}") from None
     wanted = {name: tuple(tensor.shape) for name, tensor in _weights(detector).items()}
-    _check_tensors(file, wanted, path)
+    check_tensors(file, wanted, path, "detector")
     # A copy: what the file lends is gone when someone writes to it.
     _fill(detector, {k: file.get_tensor(k).to(torch.float32, copy=True) for k in wanted})
     return DetectorFile(
@@ -176,6 +169,8 @@ def _fill(detector: Detector, weights: dict[str, Tensor]) -> None:
     zero = torch.tensor(0)
     state = {k: zero.clone() if k.endswith(_COUNTER) else v for k, v in state.items()}
     detector.load_state_dict(state, assign=True)
+    if detector.image is not None:
+        detector.image.set_constants()
     detector.eval()
 
 
@@ -203,30 +198,3 @@ def _read_header(metadata: dict[str, str], path: str) -> dict[str, Any]:
 
 def _holds(values: list[Any], kind: type) -> bool:
     return all(isinstance(value, kind) for value in values)
-
-
-def _check_labels(labels: tuple[str, ...], classes: int) -> None:
-    if not labels or len(labels) != classes or len(set(labels)) != len(labels):
-        raise InputError(
-            f"{len(set(labels))} different labels for {classes} classes; one each is needed."
-        )
-    for label in labels:
-        if label != label.encode(errors="ignore").decode():
-            raise InputError(f"label {reprlib.repr(label)} is not Unicode text; rename it.")
-
-
-def _check_tensors(file: Any, wanted: dict[str, tuple[int, ...]], path: str) -> None:
-    found = set(file.keys())
-    if found != set(wanted):
-        odd = sorted(found ^ set(wanted))[0]
-        state = "is not part of" if odd in found else "is missing for"
-        raise InputError(
-            f"{path}: tensor {reprlib.repr(odd)} {state} the detector its header names."
-        )
-    for name, shape in wanted.items():
-        part = file.get_slice(name)
-        if tuple(part.get_shape()) != shape or part.get_dtype() not in _DTYPES:
-            raise InputError(
-                f"{path}: tensor {name!r} is {part.get_dtype()} {tuple(part.get_shape())}; "
-                f"the detector its header names needs {shape}."
-            )

@@ -126,10 +126,7 @@ class ResNet(nn.Module):
         super().__init__()
         depth, last = DEPTHS[name], LAYERS.index(depth_to)
         self.name, self.width, self.freezes_norms = name, width, freezes_norms
-        for constant, values in (("mean", IMAGE_MEAN), ("std", IMAGE_STD)):
-            # On the CPU even under the meta device: no file holds them, and nothing fills them in.
-            tensor = torch.tensor(values, device="cpu").view(3, 1, 1)
-            self.register_buffer(constant, tensor, persistent=False)
+        self.set_constants()
         carried = _channels(_STEM_CHANNELS, width)
         self.stem = ConvNorm((3, carried), 7, 2)
         self.names = LAYERS[: last + 1]
@@ -167,6 +164,11 @@ class ResNet(nn.Module):
                 if isinstance(module, (nn.BatchNorm2d, nn.SyncBatchNorm)):
                     module.eval()
         return self
+
+    def set_constants(self) -> None:
+        """Set what no file holds: to be done again when one built on the meta device is filled."""
+        for constant, values in (("mean", IMAGE_MEAN), ("std", IMAGE_STD)):
+            self.register_buffer(constant, torch.tensor(values).view(3, 1, 1), persistent=False)
 
     def freeze_norms(self, frozen: bool = True) -> None:
         """Let norms stay as they are in training, their scale and shift too, or learn again."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from s3d.detect.annotations.annotated import Annotated, AnnotatedVideo
@@ -11,7 +11,7 @@ from s3d.detect.run.finder import BoxFinder, Keeping
 from s3d.detect.run.look import VideoLook, look_at_all
 from s3d.detect.score.match import VOC, Protocol
 from s3d.detect.score.score import DetectionScore, score_detections
-from s3d.detect.tube import Detections, FoundTube
+from s3d.detect.tube import Detections
 from s3d.detect.tubes.build import build_tubes
 from s3d.detect.tubes.settings import LinkSettings
 from s3d.errors import InputError
@@ -47,16 +47,16 @@ class Evaluated:
 
     Attributes:
         score: The figures.
-        found: What was found in each video.
-        tubes: Likewise, linked.
+        data: The videos that could be read.
+        found: What was found in each.
         key_frames: Frames that were looked at.
         seconds: Of looking, reading and linking included.
         failures: (path, reason) of videos that could not be read: they are not scored.
     """
 
     score: DetectionScore
+    data: Annotated
     found: tuple[Detections, ...]
-    tubes: tuple[tuple[FoundTube, ...], ...]
     key_frames: int
     seconds: float
     failures: tuple[tuple[str, str], ...]
@@ -80,7 +80,7 @@ def evaluate_detector(
         InputError: Not one video can be read.
     """
     begin = time.perf_counter()
-    videos, found, tubes = list[AnnotatedVideo](), list[Detections](), list[list[FoundTube]]()
+    videos, found = list[AnnotatedVideo](), list[Detections]()
     failures, count = list[tuple[str, str]](), 0
     for number, video in enumerate(data.videos, start=1):
         try:
@@ -88,20 +88,34 @@ def evaluate_detector(
         except InputError as error:
             failures.append((video.path, str(error)))
         else:
-            videos.append(replace(video, frames=video.frames[:: settings.stride]))
+            videos.append(video)
             found.append(rows)
             count += looked
-            if settings.stride == 1 and data.has_tracks:
-                tubes.append(build_tubes(rows, len(data.labels), settings.linking))
         if progress:
             progress(number, len(data.videos))
     if not videos:
         raise InputError(f"not one of {len(data.videos)} videos can be read: {failures[0][1]}")
-    linked = tubes if settings.stride == 1 and data.has_tracks else None
-    score = score_detections(videos, found, linked, data.labels, settings.protocol)
+    kept = replace(data, videos=tuple(videos))
+    score = score_found(kept, found, settings)
     seconds = time.perf_counter() - begin
-    held = tuple(tuple(found) for found in tubes)
-    return Evaluated(score, tuple(found), held, count, seconds, tuple(failures))
+    return Evaluated(score, kept, tuple(found), count, seconds, tuple(failures))
+
+
+def score_found(
+    data: Annotated, found: Sequence[Detections], settings: ScoreSettings
+) -> DetectionScore:
+    """Score detections, linked to tubes where the annotations have tracks and every frame counts.
+
+    Args:
+        data: What is true.
+        found: What was found in each video, boxes in px of the annotation.
+        settings: How.
+    """
+    videos = [replace(video, frames=video.frames[:: settings.stride]) for video in data.videos]
+    tubes = None
+    if settings.stride == 1 and data.has_tracks:
+        tubes = [build_tubes(rows, len(data.labels), settings.linking) for rows in found]
+    return score_detections(videos, found, tubes, data.labels, settings.protocol)
 
 
 def look_at_video(

@@ -84,6 +84,9 @@ class KeyFrameFeatures:
         self._last = np.array(frames[-1:])
         for _, lane in self._lanes:
             lane.add(frames)
+            if not self.sharing.stages:
+                # Where key frames lie far apart, most frames are in no window at all.
+                lane.frames.forget(lane.start)
         self._count += len(frames)
         yield from self._give(self._count - (self.frames - self.looking.place))
 

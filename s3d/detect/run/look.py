@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
@@ -25,6 +25,8 @@ from s3d.infer.reuse.stages import Sharing
 
 PIECE_TICKS = 8
 PIECES_AHEAD = 2
+TOGETHER = 32
+"""Key frames whose windows are read in one go, a frame once."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,19 +125,29 @@ class VideoLook:
         Raises:
             InputError: The video cannot be read.
         """
-        place = self.finder.detector.key_place
-        for frame in frames:
-            features: dict[str, Tensor] = {}
-            picture: Frames | None = None
-            for name, source in self.sources.items():
-                spec = self.specs[name]
-                at = min(frame, source.info.frames - 1)
-                window = source.read(window_indices(source.info, at, spec, place), spec.size_px)
-                features[name] = features_of_window(
-                    self.finder.engines[name], window, self.finder.detector.shape.at
-                )
-                picture = window[place] if name == RGB else picture
-            yield Seen(frame, self.finder.find(features, picture, self.picture_px))
+        for start in range(0, len(frames), TOGETHER):
+            some = list(frames[start : start + TOGETHER])
+            windows = {name: self._read(name, some) for name in self.sources}
+            for place, frame in enumerate(some):
+                yield self._see(frame, {name: read(place) for name, read in windows.items()})
+
+    def _read(self, name: str, frames: list[int]) -> Callable[[int], Frames]:
+        """Read the windows around frames in one go; return what gives that of each."""
+        source, spec = self.sources[name], self.specs[name]
+        last, place = source.info.frames - 1, self.finder.detector.key_place
+        indices = [window_indices(source.info, min(f, last), spec, place) for f in frames]
+        wanted = np.unique(np.concatenate(indices))
+        pictures = source.read(wanted, spec.size_px)
+        return lambda number: pictures[np.searchsorted(wanted, indices[number])]
+
+    def _see(self, frame: int, windows: dict[str, Frames]) -> Seen:
+        detector = self.finder.detector
+        features = {
+            name: features_of_window(self.finder.engines[name], window, detector.shape.at)
+            for name, window in windows.items()
+        }
+        picture = windows[RGB][detector.key_place] if RGB in windows else None
+        return Seen(frame, self.finder.find(features, picture, self.picture_px))
 
     def _pieces(self) -> Iterator[dict[str, Piece]]:
         """Yield the same ticks of every stream."""

@@ -30,7 +30,10 @@ ANCHOR_SHARES = (0.1, 0.5, 0.9)
 """Of the boxes, in order of their area, or of their height over width: there the anchors lie."""
 LEAST_APART = 1.25
 """Anchors nearer to each other than this factor are one."""
-CPU_STEPS, GPU_STEPS = 1500, 40_000
+CPU_STEPS, MOST_CPU_STEPS = 1200, 6000
+"""At least, and at most, where nobody says: 25 minutes to 2 hours on two cores."""
+STEPS_A_VIDEO = 8
+GPU_STEPS = 40_000
 FLOW_STD = (0.5, 0.5)
 
 
@@ -101,7 +104,7 @@ def make_plan(
         for name in config.modalities
     }
     shape = _choose_shape(config, spec, videos, on_gpu, multi_label, reasons)
-    steps = config.steps or (GPU_STEPS if on_gpu else CPU_STEPS)
+    steps = config.steps or (GPU_STEPS if on_gpu else _count_steps(len(videos)))
     if config.steps is None:
         reasons.append(f"{steps:,} steps of {config.batch} key frames (--steps)")
     lr = config.lr or (1e-3 if config.optimizer == "adamw" else 0.1 * config.batch / 32)
@@ -117,7 +120,7 @@ def _choose_clip(
     config: DetectorConfig, infos: Sequence[VideoInfo], on_gpu: bool, reasons: list[str]
 ) -> ClipSpec:
     frames = config.frames or PAPER_FRAMES
-    rate = config.rate_fps or _most_common([round(info.rate_fps, 3) for info in infos])
+    rate = config.rate_fps or _most_common([info.rate_fps for info in infos])
     if config.rate_fps is None:
         reasons.append(f"{frames} frames around a key frame at {rate:g} fps, that of most videos")
     size = read_size(config.size) if config.size else _choose_size(infos, on_gpu)
@@ -126,10 +129,18 @@ def _choose_clip(
     return ClipSpec(frames, rate, size, size, "squash")
 
 
+def _count_steps(videos: int) -> int:
+    return min(max(CPU_STEPS, STEPS_A_VIDEO * videos), MOST_CPU_STEPS)
+
+
 def _most_common(rates: Sequence[float]) -> float:
-    """Return the rate of most videos, the lowest of several."""
-    counts = Counter(rates)
-    return min(counts, key=lambda rate: (-counts[rate], rate))
+    """Return the rate of most videos, the lowest of several; not rounded: 29.97 is a tick off soon.
+
+    Counted durations make rates of one kind differ in their last digits.
+    """
+    counts = Counter(round(rate, 2) for rate in rates)
+    kind = min(counts, key=lambda rate: (-counts[rate], rate))
+    return float(np.median([rate for rate in rates if round(rate, 2) == kind]))
 
 
 def _choose_size(infos: Sequence[VideoInfo], on_gpu: bool) -> tuple[int, int]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from s3d.detect.train.config import DetectorConfig
 from s3d.detect.train.plan import DetectorPlan
 from s3d.errors import InputError
 from s3d.files import make_folder, show_path, write_json
+from s3d.train.run import check_empty, check_same
 
 FORMAT = "s3d-detector-run-1"
 CACHE_FOLDER, FLOW_FOLDER = "cache", "flow"
@@ -120,7 +121,8 @@ def find_run(config: DetectorConfig) -> DetectorRun | None:
         raise InputError(f"{show_path(folder)}: is a file; --out needs a folder.")
     path = folder / "run.json"
     if not path.exists():
-        _check_empty(folder)
+        # Flow is computed before the run's numbers are settled: a kill may leave it alone there.
+        check_empty(folder, (CACHE_FOLDER, FLOW_FOLDER))
         return None
     damaged = InputError(
         f"{show_path(path)}: is damaged, or no training of a detector. Choose another --out."
@@ -130,7 +132,7 @@ def find_run(config: DetectorConfig) -> DetectorRun | None:
         if values["format"] != FORMAT:
             raise damaged
         found = DetectorConfig(**values["config"])
-        _check_same(config, found, folder)
+        check_same(config, found, folder, _FREE_OPTIONS)
         return DetectorRun(
             folder,
             replace(found, **_free(config)),
@@ -147,25 +149,3 @@ def find_run(config: DetectorConfig) -> DetectorRun | None:
 
 def _free(config: DetectorConfig) -> dict[str, Any]:
     return {name: getattr(config, name) for name in _FREE_OPTIONS}
-
-
-def _check_same(config: DetectorConfig, found: DetectorConfig, folder: Path) -> None:
-    for option in fields(DetectorConfig):
-        asked, had = getattr(config, option.name), getattr(found, option.name)
-        if option.name not in _FREE_OPTIONS and asked != had:
-            raise InputError(
-                f"{show_path(folder)}: holds a run with {option.name} {had!r}, not {asked!r}. "
-                "Give the same options to go on with it, or choose another --out."
-            )
-
-
-def _check_empty(folder: Path) -> None:
-    found = sorted(path.name for path in folder.iterdir()) if folder.exists() else []
-    # Flow is computed before the run's numbers are settled: a kill may leave it alone there.
-    ours = (CACHE_FOLDER, FLOW_FOLDER)
-    others = [name for name in found if name not in ours and not name.startswith(".run.json.")]
-    if others:
-        raise InputError(
-            f"{show_path(folder)}: holds other things ({show_path(others[0])}); --out needs a new "
-            "or empty folder, or that of an interrupted run."
-        )
