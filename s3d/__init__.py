@@ -15,12 +15,14 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _HOMES = {
+    "ActionDetector": "s3d.detect.run.action_detector",
     "ClipSpec": "s3d.clip",
     "InputError": "s3d.errors",
     "NETWORKS": "s3d.models.family",
     "Network": "s3d.models.network",
     "Style": "s3d.models.style",
     "Prediction": "s3d.infer.recognizer",
+    "PersonTube": "s3d.detect.run.action_detector",
     "Recognizer": "s3d.infer.recognizer",
     "Segment": "s3d.infer.segments",
     "SegmentRule": "s3d.infer.segments",
@@ -32,12 +34,14 @@ _HOMES = {
     "count_cost": "s3d.models.cost",
     "list_videos": "s3d.data.videos",
     "load": "s3d.infer.recognizer",
+    "load_detector": "s3d.detect.run.action_detector",
     "save_model": "s3d.models.model_file",
 }
 
 if TYPE_CHECKING:
     from s3d.clip import ClipSpec
     from s3d.data.videos import list_videos
+    from s3d.detect.run.action_detector import ActionDetector, PersonTube, load_detector
     from s3d.errors import InputError
     from s3d.infer.features import VideoFeatures
     from s3d.infer.recognizer import Prediction, Recognizer, load
@@ -53,9 +57,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "NETWORKS",
+    "ActionDetector",
     "ClipSpec",
     "InputError",
     "Network",
+    "PersonTube",
     "Prediction",
     "Recognizer",
     "Segment",
@@ -69,6 +75,7 @@ __all__ = [
     "count_cost",
     "list_videos",
     "load",
+    "load_detector",
     "save_model",
 ]
 

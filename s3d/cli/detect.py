@@ -5,13 +5,18 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from s3d.cli.detector_options import add_detector_options, load_finder
 from s3d.cli.parser import Verbs, add_verb
 from s3d.cli.terminal import progress_bar
 from s3d.errors import InputError
 from s3d.files import show_path
+
+MOST_TOLD = 20
+"""Tubes that are printed."""
 
 
 def add(verbs: Verbs) -> None:
@@ -39,7 +44,7 @@ def add(verbs: Verbs) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Look at the video, and return the exit code."""
-    from s3d.detect.run.detect import DetectSettings, detect_video
+    from s3d.detect.run.detect import DetectSettings, Outputs, detect_video
     from s3d.detect.run.people import PeopleSettings
 
     people = PeopleSettings(options.least_score, patience_seconds=options.patience)
@@ -48,11 +53,12 @@ def run(options: argparse.Namespace) -> int:
     _check_outputs(out, tubes, taken=(options.video, options.model))
     finder = load_finder(options)
     head = {"model": str(options.model), "stride_frames": options.stride}
-    done = detect_video(finder, options.video, out, tubes, settings, head, progress_bar("looking"))
-    for number, label, score, start, end in done.told:
-        print(f"#{number:<4} {show_path(label)}  {score:.2f}  {start:.2f} s to {end:.2f} s")
-    if done.tubes > len(done.told):
-        print(f"... and {done.tubes - len(done.told):,} more; --json keeps all")
+    lines: list[str] = []
+    outputs = Outputs(out, tubes, head, partial(_tell, lines), progress_bar("looking"))
+    done = detect_video(finder, options.video, settings, outputs)
+    print("\n".join(lines), end="\n" if lines else "")
+    if done.tubes > len(lines):
+        print(f"... and {done.tubes - len(lines):,} more; --json keeps all")
     shared = f", shared up to {done.shares_until}" if done.shares_until else ""
     print(
         f"{done.people} people in {done.key_frames:,} key frames, "
@@ -62,6 +68,14 @@ def run(options: argparse.Namespace) -> int:
         if path is not None:
             print(show_path(path))
     return 0
+
+
+def _tell(lines: list[str], tube: dict[str, Any]) -> None:
+    """Note a tube in a line, as long as there are few."""
+    if len(lines) < MOST_TOLD:
+        label, score = show_path(tube["label"]), tube["score"]
+        span = f"{tube['start_seconds']:.2f} s to {tube['end_seconds']:.2f} s"
+        lines.append(f"#{tube['number']:<4} {label}  {score:.2f}  {span}")
 
 
 def _check_outputs(out: Path | None, tubes: Path | None, taken: Sequence[str]) -> None:

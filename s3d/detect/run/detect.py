@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -61,7 +61,6 @@ class Detected:
         key_frames: Frames that were looked at.
         seconds: Of the looking, without the drawing of what is left.
         shares_until: The last block that neighbours share; None where they share none.
-        told: (number, label, score, start, end in s) of each tube, the first of them.
     """
 
     tubes: int
@@ -69,57 +68,63 @@ class Detected:
     key_frames: int
     seconds: float
     shares_until: str | None
-    told: tuple[tuple[int, str, float, float, float], ...]
 
 
-MOST_TOLD = 20
+@dataclass(frozen=True)
+class Outputs:
+    """Say what is made of what is found.
+
+    Attributes:
+        video: The annotated video, .mp4 or .mkv; None for none.
+        tubes: Where tubes are written as JSON; None for nowhere.
+        head: What else the JSON says.
+        tell: Is told each tube, the JSON's values, as it ends.
+        progress: Told of ticks looked at and in all.
+    """
+
+    video: Path | None = None
+    tubes: Path | None = None
+    head: Mapping[str, Any] = field(default_factory=dict)
+    tell: Callable[[dict[str, Any]], None] | None = None
+    progress: Progress | None = None
 
 
 def detect_video(
-    finder: BoxFinder,
-    path: AnyPath,
-    out: Path | None,
-    tubes_path: Path | None,
-    settings: DetectSettings,
-    head: dict[str, Any],
-    progress: Progress | None = None,
+    finder: BoxFinder, path: AnyPath, settings: DetectSettings, outputs: Outputs
 ) -> Detected:
     """Find and follow people in a video, in memory that does not grow with its length.
 
     Args:
         finder: What looks.
         path: The video.
-        out: The annotated video, .mp4 or .mkv; None for none.
-        tubes_path: Where tubes are written as JSON; None for nowhere.
         settings: How.
-        head: What else the JSON says.
-        progress: Told of ticks looked at and in all.
+        outputs: What is made of it.
 
     Raises:
         InputError: The video cannot be read, or a file cannot be written.
     """
-    if out is not None:
-        check_extension(out)
+    if outputs.video is not None:
+        check_extension(outputs.video)
     look = VideoLook(finder, path)
-    if out is not None and look.video.channels == FLOW_CHANNELS:
+    if outputs.video is not None and look.video.channels == FLOW_CHANNELS:
         raise InputError(
             f"{show_path(path)}: holds optical flow, on which nothing can be drawn. "
             "Give the video itself, or leave --out out."
         )
-    job = _Job(finder, look, settings, progress)
+    job = _Job(finder, look, settings, outputs)
     with ExitStack() as stack:
-        if tubes_path is not None:
+        if outputs.tubes is not None:
             facts = {
                 "video": str(path),
-                **head,
+                **outputs.head,
                 "labels": list(finder.labels),
                 "multi_label": finder.detector.shape.multi_label,
                 "size_px": list(look.picture_px),
                 "rate_fps": round(look.video.rate_fps, 4),
             }
-            job.file = stack.enter_context(TubesFile(tubes_path, facts))
-        if out is not None:
-            job.draw_to(stack, out, path)
+            job.file = stack.enter_context(TubesFile(outputs.tubes, facts))
+        if outputs.video is not None:
+            job.draw_to(stack, outputs.video, path)
         return job.run()
 
 
@@ -131,9 +136,9 @@ class _Job:
         finder: BoxFinder,
         look: VideoLook,
         settings: DetectSettings,
-        progress: Progress | None,
+        outputs: Outputs,
     ) -> None:
-        self.finder, self.look, self.settings, self.progress = finder, look, settings, progress
+        self.finder, self.look, self.settings, self.outputs = finder, look, settings, outputs
         people, gap_frames = settings.people, _most_apart(look, settings.stride)
         self.multi_label = finder.detector.shape.multi_label
         self.people = People(people, look.video.rate_fps, gap_frames)
@@ -143,7 +148,7 @@ class _Job:
         self.writer: AnnotatedWriter | None = None
         self._frames: Iterator[Frames] = iter(())
         self._drawn, self._scale = 0, 1
-        self._tubes, self._told = 0, list[tuple[int, str, float, float, float]]()
+        self._tubes = 0
 
     def draw_to(self, stack: ExitStack, out: Path, path: AnyPath) -> None:
         height, width = self.look.picture_px
@@ -164,20 +169,20 @@ class _Job:
             self._tell(ended)
             self._draw(self.overlay.until)
             count += 1
-            if self.progress:
-                done = min(count * self.settings.stride, self.look.ticks)
-                self.progress(done, self.look.ticks)
+            self._show(count * self.settings.stride)
         seconds = time.perf_counter() - begin
         self._tell(self.people.finish())
         self._draw(sys.maxsize)
         sharing = self.look.sharing
         if self.file is not None:
             self.file.tail = {"key_frames": count, "looking_seconds": round(seconds, 2)}
-        if self.progress:
-            self.progress(self.look.ticks, self.look.ticks)
+        self._show(self.look.ticks)
         until = sharing.until if sharing else None
-        told = tuple(self._told)
-        return Detected(self._tubes, self.people.given, count, seconds, until, told)
+        return Detected(self._tubes, self.people.given, count, seconds, until)
+
+    def _show(self, done: int) -> None:
+        if self.outputs.progress:
+            self.outputs.progress(min(done, self.look.ticks), self.look.ticks)
 
     def _describe(self, scores: Scores) -> tuple[str, ...]:
         least_score = self.settings.people.least_score
@@ -192,10 +197,8 @@ class _Job:
             self._tubes += 1
             if self.file is not None:
                 self.file.add(tube)
-            if len(self._told) < MOST_TOLD:
-                names = ("number", "label", "score", "start_seconds", "end_seconds")
-                number, label, score, start, end = (tube[name] for name in names)
-                self._told.append((number, label, score, start, end))
+            if self.outputs.tell is not None:
+                self.outputs.tell(tube)
 
     def _draw(self, until: int) -> None:
         """Draw the frames before one, as far as the file has them."""
