@@ -23,7 +23,11 @@ TINIER = {
     "flow": ["--short-side=32", "--threads=1"],
     "explore": [
         "--networks=i2d", "--widths=0.1", "--frames=4", "--sizes=32", "--rates=8", "--batch=8",
-        "--epochs=1", "--workers=1", "--quiet",
+        "--epochs=1", "--workers=1", "--quiet", "--budget-ms=5000",
+    ],
+    "sample-boxes": ["--train-videos=2", "--test-videos=1", "--seconds=1"],
+    "train-detector": [
+        "--steps=2", "--batch=2", "--width=0.1", "--frames=8", "--size=48x64", "--quiet",
     ],
 }  # fmt: skip
 """What makes a command one of seconds."""
