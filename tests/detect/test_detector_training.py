@@ -377,6 +377,7 @@ def test_an_image_net_starts_from_weights_in_torchvision_s_names(
 # Flow
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("modality", ["flow", "both"])
 def test_flow_is_computed_kept_and_learnt_from(
     boxes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, modality: str
@@ -400,6 +401,7 @@ def test_flow_is_computed_kept_and_learnt_from(
     assert spec.std[0] == spec.std[1]
 
 
+@pytest.mark.slow
 def test_a_killed_computation_of_flow_goes_on(
     boxes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -502,6 +504,7 @@ def launch(processes: int, *words: str | Path, **environ: str) -> Any:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(240)
 def test_two_processes_share_a_batch_and_end_with_the_same_weights(
     boxes: Path, tmp_path: Path
