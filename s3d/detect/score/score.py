@@ -13,7 +13,7 @@ from s3d.detect.score.precisions import Precisions
 from s3d.detect.score.video_map import has_tracks, video_map
 from s3d.detect.tube import Detections, FoundTube
 
-NO_TUBES = "no tubes were given"
+NO_TUBES = "not every frame was looked at, so there are no tubes"
 NO_TRACKS = "the annotations do not say which boxes are of one person"
 
 
@@ -62,7 +62,7 @@ def score_detections(
         ValueError: The lengths disagree, a label is no class, a score or place is no number, or
             the frames of a tube do not rise.
     """
-    lacks = NO_TUBES if tubes is None else "" if has_tracks(truth) else NO_TRACKS
+    lacks = NO_TRACKS if not has_tracks(truth) else NO_TUBES if tubes is None else ""
     return DetectionScore(
         tuple(labels),
         protocol,
