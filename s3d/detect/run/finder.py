@@ -18,8 +18,9 @@ from s3d.detect.network.detector_file import DetectorFile
 from s3d.detect.network.proposals import propose
 from s3d.detect.network.settings import proposal_settings
 from s3d.detect.network.shape import STRIDE_PX, count_places
+from s3d.detect.run.engines import choose_for_boxes
 from s3d.detect.tube import Boxes, Detections, Scores
-from s3d.infer.engines.choose import Tell, choose_engine
+from s3d.infer.engines.choose import Tell
 from s3d.infer.engines.engine import KINDS, Engine
 from s3d.models.blocks import BLOCKS
 from s3d.models.network import Network
@@ -116,7 +117,8 @@ class BoxFinder:
         self.engines: dict[str, Engine] = {}
         for name, network in self.detector.streams.items():
             assert isinstance(network, Network)
-            self.engines[name] = choose_engine(network, self.detector.specs[name], engine, tell)
+            spec = self.detector.specs[name]
+            self.engines[name] = choose_for_boxes(network, spec, model.detector.shape, engine, tell)
         shape, size = self.detector.shape, self.detector.spec.size_px
         anchors = make_anchors(count_places(size), STRIDE_PX, shape.anchor_px, shape.anchor_ratios)
         self._anchors = anchors.to(device)

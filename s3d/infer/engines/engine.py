@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
 from types import FunctionType
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -159,7 +160,8 @@ class Engine:
         self.network, self.spec, self.name = network, spec, name
         self._kind = KINDS.get(name)
         self._prepared: OrderedDict[tuple[str | None, str, Shape], _Prepared] = OrderedDict()
-        self._weights = _state_of(network)
+        self._watch = _Watch(network)
+        self._weights = self._watch.state()
         self._lock = threading.Lock()
 
     @property
@@ -218,9 +220,10 @@ class Engine:
         assert kind is not None, self.name
         key = (after, until, (0, *shape[1:]) if kind.takes_any_batch else shape)
         with self._lock:
-            if (weights := _state_of(self.network)) != self._weights:
+            if self._watch.state() != self._weights:
                 self._prepared.clear()
-                self._weights = weights
+                self._watch = _Watch(self.network)  # Modules may be others.
+                self._weights = self._watch.state()
             prepared = self._prepared.get(key)
             if prepared is None:
                 graph = self._graph(shape, after, until)
@@ -257,7 +260,29 @@ def _device_of(network: Network) -> str:
     return next(network.parameters()).device.type
 
 
-def _state_of(network: Network) -> tuple[tuple[int, int], ...]:
-    """Return what changes when a weight is set or trained."""
-    tensors = [*network.parameters(), *network.buffers()]
-    return tuple((t.data_ptr(), 0 if t.is_inference() else t._version) for t in tensors)
+class _Watch:
+    """Notice when a weight is set or trained, or a module replaced.
+
+    Places of tensors and modules are looked up once: to walk through a network at every call takes
+    longer than to run some of its blocks.
+    """
+
+    def __init__(self, network: Network) -> None:
+        self.tensors: list[tuple[dict[str, Any], str]] = []
+        self.modules: list[tuple[dict[str, Any], str]] = []
+        for module in network.modules():
+            for places in (module._parameters, module._buffers):
+                self.tensors += [(places, name) for name in places]
+            self.modules += [(module._modules, name) for name in module._modules]
+
+    def state(self) -> tuple[object, ...]:
+        """Return what changes with the network."""
+        modules = [id(places.get(name)) for places, name in self.modules]
+        tensors = [_version_of(places.get(name)) for places, name in self.tensors]
+        return *modules, *tensors
+
+
+def _version_of(tensor: Tensor | None) -> object:
+    if tensor is None:
+        return None
+    return tensor.data_ptr(), 0 if tensor.is_inference() else tensor._version
