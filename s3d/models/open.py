@@ -25,7 +25,7 @@ from s3d.models.published.convert import convert
 from s3d.models.published.named import load_named
 from s3d.models.published.tensors import read_contents
 from s3d.models.published.tf_checkpoint import checkpoint_prefix
-from s3d.models.published.weights import IMAGES, WEIGHTS
+from s3d.models.published.weights import BACKBONE, IMAGES, WEIGHTS
 from s3d.models.style import Style
 
 
@@ -126,7 +126,9 @@ def _has_tensors(path: str | Path) -> bool:
 
 
 def _nothing(name: str | Path) -> InputError:
-    near = difflib.get_close_matches(os.fspath(name)[:60], WEIGHTS, n=2)
+    # Weights of a detector's image net are no start of a video network.
+    known = [known for known, weights in WEIGHTS.items() if weights.source != BACKBONE]
+    near = difflib.get_close_matches(os.fspath(name)[:60], known, n=2)
     hint = f" Did you mean {' or '.join(near)}?" if near else ""
     return InputError(
         f"{show_path(name)}: no such model file, and no published weights of this name.{hint} "
