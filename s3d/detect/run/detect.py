@@ -163,9 +163,10 @@ class _Job:
         begin, count = time.perf_counter(), 0
         for seen in self.look.in_a_row(self.settings.stride, self.settings.shares):
             present, ended = self.people.add(seen.frame, seen.found)
-            self.overlay.begin_key(seen.frame)
-            for person in present:
-                self.overlay.add(person.key, person.box, person.scores)
+            if self.writer is not None:  # Drawing alone lets go of what the overlay holds.
+                self.overlay.begin_key(seen.frame)
+                for person in present:
+                    self.overlay.add(person.key, person.box, person.scores)
             self._tell(ended)
             self._draw(self.overlay.until)
             count += 1
