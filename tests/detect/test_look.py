@@ -178,7 +178,7 @@ def test_what_is_held_does_not_grow_with_the_video(
     class Watched(KeyFrameFeatures):
         def add(self, frames: Any) -> Any:
             yield from super().add(frames)
-            held = [lane.frames for _, lane in self._lanes]
+            held = [lane.frames for lane in self._lanes]
             most.append(max(steps.stop - steps.first for steps in held))
 
     monkeypatch.setattr(look_module, "KeyFrameFeatures", Watched)

@@ -4,8 +4,8 @@ A recogniser hands an engine a whole window. A detector hands it the few frames 
 and its neighbour has not, and volumes of a box each; PyTorch works in between and a thread decodes.
 A runtime with threads of its own then waits for cores that PyTorch's threads hold, which a trial of
 the engine alone does not show: on two cores OpenVINO was 1.2 times as fast as the native engine by
-itself, and took 1.4 times as long in a video. So the native engine, which shares PyTorch's threads, is
-taken unless it is much the slower one by itself.
+itself, and took 1.4 times as long in a video. So the native engine, which shares PyTorch's threads,
+is taken unless it is much the slower one by itself.
 """
 
 from __future__ import annotations

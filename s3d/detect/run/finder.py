@@ -11,7 +11,7 @@ from torch import Tensor
 
 from s3d.data.video_info import Frames
 from s3d.detect.geometry.boxes import STRONG, clip_boxes, decode_boxes
-from s3d.detect.geometry.nms import nms_of_groups
+from s3d.detect.geometry.nms import nms, nms_of_groups
 from s3d.detect.network.anchors import make_anchors
 from s3d.detect.network.detector import Detector
 from s3d.detect.network.detector_file import DetectorFile
@@ -78,9 +78,8 @@ class FrameBoxes:
         """Return each person once, whatever is done: boxes that overlap are one, the best."""
         best = torch.from_numpy(self.scores.max(1, initial=0.0))
         rows = torch.nonzero(best >= keeping.least_score)[:, 0]
-        groups = torch.zeros(len(rows), dtype=torch.int64)
         boxes = torch.from_numpy(self.boxes)
-        chosen = rows[nms_of_groups(boxes[rows], best[rows], groups, keeping.iou)]
+        chosen = rows[nms(boxes[rows], best[rows], keeping.iou)]
         kept = chosen[: keeping.most].numpy()
         return FrameBoxes(self.boxes[kept], self.scores[kept])
 

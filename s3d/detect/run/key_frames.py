@@ -67,7 +67,7 @@ class KeyFrameFeatures:
             sharing = sharing.nothing
         self.sharing: Sharing = sharing
         self._engine, self._times = engine, times
-        self._lanes: list[tuple[int, Windows]] = []
+        self._lanes: list[Windows] = []
         self._count, self._next = 0, 0
         self._last: Frames | None = None
 
@@ -82,7 +82,7 @@ class KeyFrameFeatures:
         if not self._lanes:
             self._begin()
         self._last = np.array(frames[-1:])
-        for _, lane in self._lanes:
+        for lane in self._lanes:
             lane.add(frames)
             if not self.sharing.stages:
                 # Where key frames lie far apart, most frames are in no window at all.
@@ -95,7 +95,7 @@ class KeyFrameFeatures:
         if self._last is None:
             return
         rest = np.repeat(self._last, self.frames - self.looking.place, 0)
-        for _, lane in self._lanes:
+        for lane in self._lanes:
             lane.add(rest)
         yield from self._give(self._count - 1)
 
@@ -115,12 +115,12 @@ class KeyFrameFeatures:
                 lane = PlainWindows(self._engine, self.frames, self._hop, self.looking.at)
             shift = key % self.looking.apart
             lane.reset(-shift, key - shift - self.looking.place)
-            self._lanes.append((key, lane))
+            self._lanes.append(lane)
 
     def _give(self, last: int) -> Iterator[tuple[int, Tensor]]:
         """Yield the features of key frames up to a tick."""
         while self._next <= last:
-            _, lane = self._lanes[(self._next % self._hop) // self.looking.stride]
+            lane = self._lanes[(self._next % self._hop) // self.looking.stride]
             yield self._next, lane.score(1)
             lane.frames.forget(lane.start)
             self._next += self.looking.stride
