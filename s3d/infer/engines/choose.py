@@ -20,11 +20,11 @@ import torch
 
 from s3d import __version__
 from s3d.clip import ClipSpec
+from s3d.compiled import find_compiler
 from s3d.errors import InputError
 from s3d.files import cache_folder, make_folder, write_json
 from s3d.infer.engines.engine import EAGER, KINDS, Engine, check_engine, usable_engines
 from s3d.infer.engines.measure import EngineFigures, measure_engines
-from s3d.infer.native.compile import find_compiler
 from s3d.models.family import network_name
 from s3d.models.network import Network
 

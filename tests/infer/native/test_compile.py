@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from s3d import compiled
 from s3d.errors import InputError
 from s3d.infer.native import compile as native
 from s3d.infer.native import trial
@@ -18,7 +19,9 @@ from s3d.models.graph import FeaturesInput, Graph
 
 SOURCE = "long s3d_vector(void) { return 8; }\n"
 
-needs_compiler = pytest.mark.skipif(native.find_compiler() is None, reason="no C compiler is here")
+needs_compiler = pytest.mark.skipif(
+    compiled.find_compiler() is None, reason="no C compiler is here"
+)
 
 
 @pytest.fixture(autouse=True)
@@ -29,9 +32,9 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     source.write_text(SOURCE)
     monkeypatch.setattr(native, "SOURCE", source)
     monkeypatch.setattr(trial, "passes_trial", lambda kernels: True)
-    native._load_once.cache_clear()
+    compiled._load_once.cache_clear()
     yield tmp_path / "home"
-    native._load_once.cache_clear()
+    compiled._load_once.cache_clear()
 
 
 def write_compiler(path: Path, lines: str) -> str:
@@ -42,12 +45,12 @@ def write_compiler(path: Path, lines: str) -> str:
 
 @needs_compiler
 def test_what_is_compiled_is_kept(home: Path) -> None:
-    compiler = native.find_compiler()
+    compiler = compiled.find_compiler()
     assert compiler is not None
-    path = native.compile_kernels(compiler)
+    path = compiled.compile_source(native.SOURCE, compiler)
     assert path.parent == home / "native"
     before = path.stat().st_mtime_ns
-    assert native.compile_kernels(compiler) == path
+    assert compiled.compile_source(native.SOURCE, compiler) == path
     assert path.stat().st_mtime_ns == before
     assert [p.name for p in path.parent.iterdir()] == [path.name]
     assert native.load_kernels() is not None
@@ -69,15 +72,15 @@ def test_two_processes_may_compile_at_once(home: Path) -> None:
 
 def test_another_source_is_another_file(tmp_path: Path) -> None:
     compiler = write_compiler(tmp_path / "cc", "exit 0")
-    before = native._fingerprint(compiler)
+    before = compiled._fingerprint(native.SOURCE, compiler)
     native.SOURCE.write_text("int nothing;")
-    assert native._fingerprint(compiler) != before
+    assert compiled._fingerprint(native.SOURCE, compiler) != before
 
 
 def test_no_compiler(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("CC", raising=False)
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert native.find_compiler() is None
+    assert compiled.find_compiler() is None
     assert native.load_kernels() is None
     with pytest.raises(InputError, match="no C compiler was found"):
         NativeRunner(Graph((FeaturesInput("input", (3, 4, 32, 32), ()),)))
@@ -86,9 +89,9 @@ def test_no_compiler(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def test_a_compiler_that_fails(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, home: Path) -> None:
     broken = write_compiler(tmp_path / "broken", "exit 1")
     monkeypatch.setenv("CC", broken)
-    assert native.find_compiler() == broken
+    assert compiled.find_compiler() == broken
     with pytest.raises(InputError, match=r"cannot compile kernels\.c"):
-        native.compile_kernels(broken)
+        compiled.compile_source(native.SOURCE, broken)
     assert native.load_kernels() is None
     assert list((home / "native").iterdir()) == []
 
@@ -96,22 +99,22 @@ def test_a_compiler_that_fails(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, 
 @needs_compiler
 def test_flags_that_a_compiler_does_not_know(tmp_path: Path) -> None:
     lines = 'for a in "$@"; do case $a in -fopenmp|-march=*) exit 1;; esac; done\nexec cc "$@"'
-    path = native.compile_kernels(write_compiler(tmp_path / "plain", lines))
+    path = compiled.compile_source(native.SOURCE, write_compiler(tmp_path / "plain", lines))
     assert path.stat().st_size > 1000
 
 
 @needs_compiler
 def test_code_that_others_could_have_written_is_not_run(home: Path) -> None:
-    compiler = native.find_compiler()
+    compiler = compiled.find_compiler()
     assert compiler is not None
-    path = native.compile_kernels(compiler)
+    path = compiled.compile_source(native.SOURCE, compiler)
     path.parent.chmod(0o777)
     with pytest.raises(InputError, match="can be written by others"):
-        native.compile_kernels(compiler)
+        compiled.compile_source(native.SOURCE, compiler)
     path.parent.chmod(0o755)
     path.chmod(0o722)
     with pytest.raises(InputError, match="can be written by others"):
-        native.compile_kernels(compiler)
+        compiled.compile_source(native.SOURCE, compiler)
     assert native.load_kernels() is None
 
 
