@@ -72,7 +72,8 @@ class Heads(nn.Module):
         if "verbs" not in left_out:
             parts["verbs"] = F.cross_entropy(logits, batch.verbs, label_smoothing=0.05)
         if "facts" not in left_out:
-            wanted = (batch.facts - torch.tensor(FACT_MEANS)) / torch.tensor(FACT_SPREADS)
+            means, spreads = batch.facts.new_tensor([FACT_MEANS, FACT_SPREADS])
+            wanted = (batch.facts - means) / spreads
             parts["facts"] = F.smooth_l1_loss(self.facts(pooled), wanted)
             parts["camera"] = self._camera_loss(pooled, batch)
         if "pairs" not in left_out:

@@ -22,11 +22,12 @@ from s3d.clip import ClipSpec
 from s3d.data.world.batches import WorldBatch, WorldPlan, stream_batches
 from s3d.errors import InputError
 from s3d.files import make_folder, write_bytes
+from s3d.models.device import choose_device
 from s3d.models.model_file import ModelFile, save_model
 from s3d.models.network import Network, build
 from s3d.pretrain.heads import Heads
 from s3d.pretrain.settings import PretrainConfig
-from s3d.train.optimise import learning_rate, make_optimizer
+from s3d.train.optimise import learning_rate, make_optimizer, mixed_precision
 from s3d.train.state import AveragedWeights, load_state, save_state
 
 SAVE_SECONDS = 60.0
@@ -102,8 +103,10 @@ def plan_at(config: PretrainConfig, step: int) -> WorldPlan:
 def start_run(config: PretrainConfig) -> Run:
     """Return a run at its first step."""
     torch.manual_seed(config.seed)
+    device = choose_device("auto")
     network = build(config.network, num_classes=STAND_IN_CLASSES, width=config.width)
-    heads = Heads(network)
+    heads = Heads(network).to(device)
+    network.to(device)
     both = torch.nn.ModuleList([network, heads])
     optimizer = make_optimizer(both, config, config.lr)
     return Run(config, network.train(), heads.train(), optimizer, AveragedWeights(both, config.ema))
@@ -115,7 +118,9 @@ def _advance(run: Run, batch: WorldBatch) -> None:
     rate = learning_rate(config, config.lr, run.step, config.steps)
     for group in run.optimizer.param_groups:
         group["lr"] = rate
-    losses = run.heads(run.network, to_clips(batch.frames), batch, config.left_out)
+    batch = batch.to(run.heads.verbs.weight.device)
+    with mixed_precision(batch.frames.device.type):
+        losses = run.heads(run.network, to_clips(batch.frames), batch, config.left_out)
     run.optimizer.zero_grad(set_to_none=True)
     losses.total.backward()
     both = torch.nn.ModuleList([run.network, run.heads])

@@ -5,8 +5,20 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from s3d.errors import InputError
+
 INGREDIENTS = ("verbs", "pairs", "flow", "facts", "figures")
 """What can be left out: classes, look-alike pairs, where points go, numbers, figures with limbs."""
+
+
+_RANGES: tuple[tuple[str, float, float], ...] = (
+    ("clips", 1, 1_000_000_000),
+    ("batch", 2, 4096),
+    ("frames", 2, 256),
+    ("size_px", 32, 512),
+    ("late_size_px", 32, 512),
+    ("seed", 0, 2**31 - 1),
+)
 
 
 @dataclass(frozen=True)
@@ -49,6 +61,22 @@ class PretrainConfig:
     optimizer: str = "adamw"
     schedule: str = "cosine"
     decay_shares: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name, low, high in _RANGES:
+            value = getattr(self, name)
+            if not low <= value <= high:
+                raise InputError(f"{name} is {value}; it needs {low} to {high}.")
+        if self.batch % 2:
+            raise InputError(f"batch is {self.batch}; clips come in pairs, so it needs to be even.")
+        for size in (self.size_px, self.late_size_px):
+            if size % 16:
+                raise InputError(f"clips of {size} px cannot be drawn; a multiple of 16 is needed.")
+        unknown = set(self.left_out) - set(INGREDIENTS)
+        if unknown:
+            raise InputError(
+                f"{', '.join(sorted(unknown))} cannot be left out; {', '.join(INGREDIENTS)} can."
+            )
 
     @property
     def steps(self) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
@@ -33,6 +33,10 @@ class WorldBatch:
     cameras: Tensor
     facts: Tensor
     has_cut: Tensor
+
+    def to(self, device: torch.device) -> WorldBatch:
+        """Return the batch on a device."""
+        return WorldBatch(*(getattr(self, f.name).to(device) for f in fields(self)))
 
 
 @dataclass(frozen=True)

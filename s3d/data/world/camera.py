@@ -61,7 +61,7 @@ def draw_camera(rng: np.random.Generator, moments: int, is_calm: bool, difficult
         track += (walk * (1, 1, 0.8, 0.8)).astype(np.float32)
     joined = np.ones(moments - 1, np.uint8)
     cut = 0
-    if not is_calm and rng.random() < 0.2 * difficulty:
+    if not is_calm and moments > 7 and rng.random() < 0.2 * difficulty:
         cut = int(rng.integers(3, moments - 3))
         joined[cut - 1] = 0
         jump = rng.normal(size=4) * (0.12, 0.08, 0.35, 0.05)
