@@ -22,6 +22,7 @@ _HOMES = {
     "Network": "s3d.models.network",
     "Style": "s3d.models.style",
     "Prediction": "s3d.infer.recognizer",
+    "Hit": "s3d.infer.similar.rank",
     "PersonTube": "s3d.detect.run.action_detector",
     "Recognizer": "s3d.infer.recognizer",
     "Segment": "s3d.infer.segments",
@@ -36,6 +37,7 @@ _HOMES = {
     "load": "s3d.infer.recognizer",
     "load_detector": "s3d.detect.run.action_detector",
     "save_model": "s3d.models.model_file",
+    "similar": "s3d.infer.similar.similar",
 }
 
 if TYPE_CHECKING:
@@ -46,6 +48,8 @@ if TYPE_CHECKING:
     from s3d.infer.features import VideoFeatures
     from s3d.infer.recognizer import Prediction, Recognizer, load
     from s3d.infer.segments import Segment, SegmentRule
+    from s3d.infer.similar.rank import Hit
+    from s3d.infer.similar.similar import similar
     from s3d.infer.streams import TwoStreams
     from s3d.infer.timeline import Timeline
     from s3d.models.cost import count_cost
@@ -59,6 +63,7 @@ __all__ = [
     "NETWORKS",
     "ActionDetector",
     "ClipSpec",
+    "Hit",
     "InputError",
     "Network",
     "PersonTube",
@@ -77,6 +82,7 @@ __all__ = [
     "load",
     "load_detector",
     "save_model",
+    "similar",
 ]
 
 

@@ -62,6 +62,9 @@ def red(colours: Path) -> Path:
         (["sample", "new", "--actions", "grow,shrnk"], "unknown action 'shrnk'. Did you mean shr"),
         (["sample", "new", "--train-clips", "0"], "train_clips_per_class is 0"),
         (["sample", "new", "--seed", "-1"], "seed is -1"),
+        (["similar", "a.mp4"], "the following arguments are required: FOLDER. See s3d similar"),
+        (["similar", "a.mp4", "b", "--tpo", "3"], "unknown option '--tpo'. Did you mean --top"),
+        (["similar", "a.mp4", "b", "--top", "x"], "argument --top: invalid int value: 'x'"),
         (["list", "--json"], "unknown option '--json'"),
     ],
 )

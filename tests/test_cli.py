@@ -23,9 +23,9 @@ from s3d.models.family import NETWORKS
 from tests.tiny import run_s3d, tiny_words
 
 VERBS = (
-    "train", "evaluate", "analyze", "explore", "predict", "watch", "calibrate", "features", "check",
-    "flow", "shard", "convert", "quantize", "export", "sample", "list", "cost", "benchmark",
-    "train-detector", "evaluate-detector", "detect", "convert-boxes", "sample-boxes",
+    "train", "evaluate", "analyze", "explore", "predict", "watch", "calibrate", "features",
+    "similar", "check", "flow", "shard", "convert", "quantize", "export", "sample", "list", "cost",
+    "benchmark", "train-detector", "evaluate-detector", "detect", "convert-boxes", "sample-boxes",
 )  # fmt: skip
 Output = pytest.CaptureFixture[str]
 

@@ -29,6 +29,7 @@ from s3d.cli import (
     sample,
     sample_boxes,
     shard,
+    similar,
     train,
     train_detector,
     watch,
@@ -40,8 +41,8 @@ from s3d.errors import InputError
 INTERRUPTED = 130
 
 VERBS = (
-    train, evaluate, analyze, explore, predict, watch, calibrate, features, check, flow, shard,
-    convert, quantize, export, sample, list_networks, cost, benchmark,
+    train, evaluate, analyze, explore, predict, watch, calibrate, features, similar, check, flow,
+    shard, convert, quantize, export, sample, list_networks, cost, benchmark,
     train_detector, evaluate_detector, detect, convert_boxes, sample_boxes,
 )  # fmt: skip
 """In the order of the help."""
@@ -57,6 +58,7 @@ EXAMPLES = """examples:
   s3d predict video.mp4                             with published weights, downloaded once
   s3d watch 0 --model run/model.safetensors         tell what a camera sees, as it happens
   s3d features videos --at mixed5c --out features   numbers for other models, with their times
+  s3d similar kick.mp4 videos --out alike.html      which videos move like this one
   s3d check ucf101:/data/UCF-101                    find broken, doubled and missing videos
   s3d flow videos --out flow                        optical flow, for two streams
   s3d shard ucf101:/data/UCF-101 --out shards       pack into tars; train on shards:shards
