@@ -1,10 +1,11 @@
-"""241 real surveillance clips, fight or not, by four source-grouped folds, with default settings.
+"""241 real surveillance clips, fight or not, by four source-grouped folds, from random weights.
 
     scripts/benchmark fights [--folds 0,1,2,3] [train options as NAME=VALUE ...]
 
 Each fold is left out in turn; `s3d train` sees the other three, splits its own validation off by
 source, and the fold left out is scored. The record is benchmarks/results/fights.json; the work lies
-in runs/fights, and a killed benchmark goes on where it was.
+in runs/fights, and a killed benchmark goes on where it was. Settings are the default but for
+init=none; benchmarks/transfer.py measures what the trunk that comes with s3d brings.
 """
 
 from __future__ import annotations
@@ -60,7 +61,8 @@ def measure_fold(clips: Path, fold: int, work: Path, options: dict[str, Any]) ->
     """Train without a fold and score it."""
     train_csv, test_csv = write_fold(clips, fold, work / f"fold{fold}")
     begin = time.perf_counter()
-    model = train(TrainConfig(data=str(train_csv), out=str(work / f"fold{fold}/run"), **options))
+    own = {"data": str(train_csv), "out": str(work / f"fold{fold}/run")}
+    model = train(TrainConfig(**{"init": "none", **options, **own}))
     minutes = (time.perf_counter() - begin) / 60
     outcome = evaluate(load(model), list_videos(test_csv), "cover")
     return {

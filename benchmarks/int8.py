@@ -105,7 +105,7 @@ def measure_trained(epochs: int, pairs: int) -> dict[str, Any]:
     """Train a small network where that is not done, and score it in 32 bits and in 8."""
     write_sample(WORK / "clips", SAMPLE)
     data, out = str(WORK / "clips" / "train"), str(WORK / "run")
-    path = train(TrainConfig(data=data, out=out, size=48, epochs=epochs))
+    path = train(TrainConfig(data=data, out=out, init="none", size=48, epochs=epochs))
     videos = list_both()
     found = quantise(load_model(path), videos)
     model = found.model

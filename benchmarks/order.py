@@ -74,7 +74,10 @@ def measure(network: str, videos: VideoList) -> dict[str, Any]:
     begin = time.perf_counter()
     folder, frames = WORK / network, FRAMES.get(network, 16)
     data = str(WORK / "clips/train")
-    model = train(TrainConfig(data=data, out=str(folder), network=network, frames=frames, **RECIPE))
+    config = TrainConfig(
+        data=data, out=str(folder), init="none", network=network, frames=frames, **RECIPE
+    )
+    model = train(config)
     seconds = time.perf_counter() - begin
     recognizer = load(model)
     forwards = evaluate(recognizer, videos, "clip")

@@ -57,7 +57,7 @@ def list_part(part: str, actions: tuple[str, ...]) -> Path:
 
 def measure(actions: tuple[str, ...], epochs: int) -> dict[str, Any]:
     """Train both streams on some actions, and return what they reach apart and together."""
-    recipe = {**RECIPE, "epochs": epochs}
+    recipe = {**RECIPE, "init": "none", "epochs": epochs}
     data = list_part("train", actions)
     runs, flow = WORK / f"{data.stem}-{epochs}", str(WORK / "flow")
     rgb_model = train(TrainConfig(data=str(data), out=str(runs / "rgb"), **recipe))

@@ -105,7 +105,7 @@ def train_net() -> Path:
             path = clips / label / f"{number:04d}.mp4"
             if not path.exists():
                 path.write_bytes(draw_clip(label, number, config))
-    return train(TrainConfig(data=str(clips), out=str(WORK / "net"), **RECIPE))
+    return train(TrainConfig(data=str(clips), out=str(WORK / "net"), init="none", **RECIPE))
 
 
 def draw_clip(label: str, number: int, config: SampleConfig) -> bytes:

@@ -32,10 +32,9 @@ CONFIG = ExploreConfig(
     epochs=30,
     protocol="cover",
 )
+RECIPE = TrainConfig(init="none", flip=True)
 
 if __name__ == "__main__":
     sys.exit(
-        run_on_real_clips(
-            CONFIG, TrainConfig(flip=True), "241 surveillance clips", DOCS / "findings_fights.json"
-        )
+        run_on_real_clips(CONFIG, RECIPE, "241 surveillance clips", DOCS / "findings_fights.json")
     )

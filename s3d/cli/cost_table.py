@@ -37,7 +37,7 @@ def describe_cost(
         cost: Of the network.
         times: What `describe_times` gave; None where nothing was measured.
     """
-    from s3d.train.begin import style_name
+    from s3d.train.describe import style_name
 
     network, (height, width) = model.network, spec.size_px
     kind = network_name(network.word)

@@ -13,7 +13,7 @@ from s3d.cli.parser import DATA_HELP, Verbs, add_fields, add_verb
 from s3d.errors import InputError
 from s3d.explore.settings import ExploreConfig
 from s3d.files import show_path
-from s3d.train.config import TrainConfig
+from s3d.train.config import NONE, TrainConfig
 
 if TYPE_CHECKING:
     from s3d.explore.conclude import Conclusion
@@ -31,7 +31,7 @@ def add(verbs: Verbs) -> None:
     parser = add_verb(verbs, "explore", text, run)
     parser.add_argument("data", help=DATA_HELP)
     add_fields(parser, ExploreConfig)
-    add_fields(parser, TrainConfig, skipped=OWN)
+    add_fields(parser, TrainConfig, skipped=OWN, defaults=TrainConfig(init=NONE))
     parser.add_argument("--quiet", action="store_true", help="show the recommendation alone")
     parser.add_argument("--json", action="store_true", help="print JSON")
 

@@ -12,6 +12,7 @@ from s3d.errors import InputError
 from s3d.files import show_path
 from s3d.models.family import LAYERS, LETTERS, NETWORKS
 from s3d.models.published.weights import WEIGHTS
+from s3d.models.shipped.table import SHIPPED
 
 if TYPE_CHECKING:
     from s3d.clip import ClipSpec
@@ -28,11 +29,11 @@ def is_network(name: str) -> bool:
         InputError: There is nothing of this name.
     """
     # os.path, unlike Path, answers for a name that no file can have.
-    if os.path.isfile(name) or name in WEIGHTS:  # noqa: PTH113
+    if os.path.isfile(name) or name in SHIPPED or name in WEIGHTS:  # noqa: PTH113
         return False
     if name in NETWORKS or (len(name) == len(LAYERS) and set(name) <= set(LETTERS)):
         return True
-    near = difflib.get_close_matches(name[:60], [*WEIGHTS, *NETWORKS], n=2)
+    near = difflib.get_close_matches(name[:60], [*SHIPPED, *WEIGHTS, *NETWORKS], n=2)
     hint = f" Did you mean {' or '.join(near)}?" if near else ""
     raise InputError(
         f"{show_path(name)}: no such model file, published weights or network.{hint} "

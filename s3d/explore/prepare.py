@@ -22,7 +22,7 @@ from s3d.explore.price import Contract
 from s3d.explore.settings import ExploreConfig
 from s3d.files import make_folder, show_path, write_json, write_text
 from s3d.models.style import Style
-from s3d.train.config import TrainConfig
+from s3d.train.config import NONE, TrainConfig
 from s3d.train.plan import Machine
 from s3d.train.prepare import prepare_run
 from s3d.train.run import Run
@@ -111,7 +111,7 @@ def find_shared(
 
     Args:
         config: What was asked for.
-        recipe: The options of every training.
+        recipe: The options of every training; from random weights where it names none.
         machine: What computes.
         stage: Called with what is being done, gives what is told of its progress.
 
@@ -119,6 +119,8 @@ def find_shared(
         InputError: The data cannot be used, or the folder holds another exploration.
     """
     folder = Path(config.out).absolute()
+    # Networks are compared on equal terms: a trunk that comes with s3d would help some alone.
+    recipe = replace(recipe, init=recipe.init or NONE)
     asked = {
         "data": config.data,
         "scored": config.scored,
@@ -275,7 +277,7 @@ def write_list(path: Path, videos: Sequence[Video], split: str | Sequence[str]) 
 
 def _changed(recipe: TrainConfig) -> dict[str, Any]:
     """Return the recipe's options that are not the default."""
-    default = TrainConfig().to_json()
+    default = TrainConfig(init=NONE).to_json()
     return {name: value for name, value in recipe.to_json().items() if value != default[name]}
 
 

@@ -27,7 +27,7 @@ from s3d.explore.machine import describe_machine
 from s3d.files import make_folder, show_path, write_atomically, write_json
 from s3d.infer.recognizer import load
 from s3d.models.device import choose_device
-from s3d.train.config import TrainConfig
+from s3d.train.config import NONE, TrainConfig
 from s3d.train.train import train
 
 FORMAT = "s3d-trial-1"
@@ -48,7 +48,8 @@ class Trial:
         fold: Which part of the data was left out, where it was parted more than once.
         protocol: Which clips of a video are scored.
         plays_reversed: Score the videos played backwards too.
-        options: Fields of `TrainConfig` that all trials share.
+        options: Fields of `TrainConfig` that all trials share; from random weights where `init`
+            is not among them.
     """
 
     candidate: Candidate
@@ -92,7 +93,7 @@ class Trial:
             "val_share": 0.0,
             "keep": "last",
         }
-        return TrainConfig(**{**self.options, **fixed})
+        return TrainConfig(**{"init": NONE, **self.options, **fixed})
 
 
 @dataclass(frozen=True)

@@ -342,8 +342,8 @@ class Recognizer:
         """
         if not self.labels:
             raise InputError(
-                "this model gives an embedding, not classes. Train a head on it with "
-                "`s3d train DATA --init MODEL`, or use network.features."
+                "this model gives an embedding, not classes: it knows none. Train it on yours with "
+                "`s3d train DATA --init MODEL`; `s3d features` and `s3d similar` take it as it is."
             )
 
     def logits_of(self, frames: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:

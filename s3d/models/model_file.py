@@ -81,12 +81,18 @@ class ModelFile:
     ranges: Ranges | None = None
 
 
-def save_model(path: str | Path, model: ModelFile) -> None:
+def save_model(path: str | Path, model: ModelFile, in_half: bool = False) -> None:
     """Write a model file atomically.
 
+    Args:
+        path: The file.
+        model: What it is to hold.
+        in_half: Kernels take 16 bits each, half the room. Norms and biases keep their 32, and what
+            is loaded is a network of 32 bits again.
+
     Raises:
-        InputError: The labels, the clip or the ranges do not fit the network, or the disk will not
-            take it.
+        InputError: The labels, the clip or the ranges do not fit the network, a weight is too large
+            for 16 bits, or the disk will not take it.
     """
     network = model.network
     _check_fit(model.labels, model.spec, network.num_classes, network.channels)
@@ -106,9 +112,23 @@ def save_model(path: str | Path, model: ModelFile) -> None:
         header[_RANGES] = model.ranges.to_json()
         _check_ranges(header[_RANGES], network, model.spec)
     tensors = {k: v.detach().cpu().contiguous() for k, v in weights_of(network).items()}
+    if in_half:
+        tensors = {name: _halve(name, tensor) for name, tensor in tensors.items()}
     metadata = {"s3d": json.dumps(header, ensure_ascii=False)}
     # Not safetensors' save_file: its files are readable by their owner alone, whatever the umask.
     write_bytes(Path(path), save(tensors, metadata))
+
+
+def _halve(name: str, tensor: Tensor) -> Tensor:
+    """Return a kernel in 16 bits; what has one axis, of a norm or a bias, as it is."""
+    if tensor.ndim < 2:
+        return tensor
+    half = tensor.half()
+    if half.isinf().any():
+        raise InputError(
+            f"{name} holds {tensor.abs().max().item():g}, which 16 bits do not. Save it in 32."
+        )
+    return half
 
 
 def add_metric(path: str | Path, entry: Mapping[str, Any]) -> None:

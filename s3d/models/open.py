@@ -1,4 +1,4 @@
-"""Open whatever names a model: a model file, published weights by name, or a file of these.
+"""Open whatever names a model: a model file, shipped or published weights by name, or their file.
 
 Somebody else's checkpoint is converted on the way; weights of images are inflated.
 """
@@ -26,6 +26,8 @@ from s3d.models.published.named import load_named
 from s3d.models.published.tensors import read_contents
 from s3d.models.published.tf_checkpoint import checkpoint_prefix
 from s3d.models.published.weights import BACKBONE, IMAGES, WEIGHTS
+from s3d.models.shipped.table import SHIPPED
+from s3d.models.shipped.trunks import load_shipped
 from s3d.models.style import Style
 
 
@@ -33,7 +35,8 @@ def open_model(name: str | Path) -> ModelFile:
     """Return the model that a name or a path means.
 
     Args:
-        name: A model file, one of the published `WEIGHTS`, or a file that `convert` reads.
+        name: A model file, one of the `SHIPPED` or of the published `WEIGHTS`, or a file that
+            `convert` reads.
 
     Raises:
         InputError: There is nothing of this name, or it cannot be used.
@@ -42,6 +45,8 @@ def open_model(name: str | Path) -> ModelFile:
         raise InputError(f"model is {reprlib.repr(name)}; it needs a file or a name.")
     if _is_file(name):
         return load_model(name) if _is_model(name) else convert(name).model
+    if os.fspath(name) in SHIPPED:
+        return load_shipped(os.fspath(name))
     if os.fspath(name) in WEIGHTS:
         return load_named(os.fspath(name))
     raise _nothing(name)
@@ -54,10 +59,12 @@ class InitModel:
     Attributes:
         model: The model.
         is_of_images: It was trained on images and inflated; no clip is its own.
+        is_shipped: It is a trunk that came with s3d, made to see clips of any length and rate.
     """
 
     model: ModelFile
     is_of_images: bool
+    is_shipped: bool = False
 
 
 def open_start(
@@ -79,7 +86,8 @@ def open_start(
     """
     images = _find_images(init)
     if images is None:
-        return InitModel(open_model(init), is_of_images=False)
+        is_shipped = init in SHIPPED and not _is_file(init)
+        return InitModel(open_model(init), is_of_images=False, is_shipped=is_shipped)
     # The same head and gates each time: an interrupted run begins with the same network again.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
@@ -128,7 +136,7 @@ def _has_tensors(path: str | Path) -> bool:
 def _nothing(name: str | Path) -> InputError:
     # Weights of a detector's image net are no start of a video network.
     known = [known for known, weights in WEIGHTS.items() if weights.source != BACKBONE]
-    near = difflib.get_close_matches(os.fspath(name)[:60], known, n=2)
+    near = difflib.get_close_matches(os.fspath(name)[:60], [*SHIPPED, *known], n=2)
     hint = f" Did you mean {' or '.join(near)}?" if near else ""
     return InputError(
         f"{show_path(name)}: no such model file, and no published weights of this name.{hint} "

@@ -1,20 +1,20 @@
-"""Starting from weights that are there: what `--init` names, and what is taken of it."""
+"""Starting from weights that are there: what is taken of a model, and that it is still the same."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from typing import Any
 
 from s3d.errors import InputError
-from s3d.models.family import network_name, network_word
 from s3d.models.model_file import ModelFile, weights_of
-from s3d.models.network import Network, block_number
-from s3d.models.open import InitModel, open_start
-from s3d.models.style import STYLES, Style, find_style
+from s3d.models.network import Network
+from s3d.models.shipped.table import SHIPPED
 from s3d.train.config import TrainConfig
+from s3d.train.describe import describe_network
+from s3d.train.origin import Origin, open_again
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Start:
     """Say what a run's first weights are.
 
     Attributes:
-        init: As it was asked for.
+        init: As it was asked for, or the name of the trunk that was chosen.
         sha256: Of the model it named: network, labels, clip and weights.
         keeps_head: The classes are the model's own.
         source: Where its weights come from.
@@ -49,48 +49,40 @@ class Start:
         return cls(**values)
 
 
-def read_init(config: TrainConfig) -> InitModel | None:
-    """Return the model to start from; None where none is asked for.
-
-    Raises:
-        InputError: There is none of this name, or it does not fit the other options.
-    """
-    if config.freeze_until is not None:
-        block_number(config.freeze_until)
-    if config.init is None:
-        return None
-    start = open_start(config.init, config.network, config.width, config.style)
-    _check_agrees(config, start.model)
-    return start
-
-
-def make_start(
-    config: TrainConfig, model: ModelFile, labels: Sequence[str]
-) -> tuple[Start, tuple[str, ...]]:
+def make_start(origin: Origin, labels: Sequence[str]) -> tuple[Start | None, tuple[str, ...]]:
     """Say what is taken of a model.
 
     Args:
-        config: What was asked for.
-        model: That of `read_init`.
+        origin: What to start from.
         labels: The classes to train.
 
     Returns:
-        The start, and a line a decision.
+        The start, None for random weights; and a line a decision.
     """
-    assert config.init is not None
+    if origin.model is None or origin.init is None:
+        return None, (origin.reason,) if origin.reason else ()
+    model = origin.model.model
     keeps_head = tuple(labels) == model.labels
-    start = Start(config.init, fingerprint(model), keeps_head, model.source, model.licence)
-    origin = f", {model.source}" if model.source else ""
-    lines = [f"starts from {config.init}: {describe_network(model.network)}{origin} (--init)"]
+    start = Start(origin.init, fingerprint(model), keeps_head, model.source, model.licence)
+    lines = [f"starts from {origin.init}: {describe_network(model.network)}{_whence(origin)}"]
     if keeps_head:
         lines.append(f"its head is kept, since its {len(labels)} classes are these")
     elif model.labels:
         lines.append(f"its head of {len(model.labels)} classes gives way to one of {len(labels)}")
     else:
         lines.append(f"a fresh head for {len(labels)} classes")
-    if config.freeze_until is not None:
-        lines.append(f"blocks up to and with {config.freeze_until} stay as they are")
     return start, tuple(lines)
+
+
+def _whence(origin: Origin) -> str:
+    """Return where weights come from, and the option that changes it."""
+    assert origin.model is not None
+    if origin.is_shipped:
+        assert origin.init is not None
+        title = SHIPPED[origin.init].title
+        return f", {title}, shipped with s3d (--init none to start at random)"
+    source = origin.model.model.source
+    return f", {source} (--init)" if source else " (--init)"
 
 
 def load_weights(start: Start, config: TrainConfig, network: Network, folder: str) -> None:
@@ -98,7 +90,7 @@ def load_weights(start: Start, config: TrainConfig, network: Network, folder: st
 
     Args:
         start: What was decided when the run began.
-        config: Names the model.
+        config: What was asked for.
         network: Of the run's classes; its own fresh head stays, unless the model's is kept.
         folder: Of the run, to name it.
 
@@ -106,15 +98,15 @@ def load_weights(start: Start, config: TrainConfig, network: Network, folder: st
         InputError: The model has gone or is another one now.
     """
     try:
-        found = read_init(config)
+        found = open_again(start.init, config)
     except InputError as error:
         raise InputError(f"{error} The run in {folder} starts from it.") from None
-    if found is None or fingerprint(found.model) != start.sha256:
+    if fingerprint(found) != start.sha256:
         raise InputError(
             f"{start.init}: is not the model any more that the run in {folder} began with. "
             "Put that back, or choose another --out."
         )
-    trained = found.model.network
+    trained = found.network
     if not start.keeps_head:
         trained.replace_head(network.num_classes)
     if trained.channels != network.channels:
@@ -138,32 +130,3 @@ def fingerprint(model: ModelFile) -> str:
         digest.update(name.encode())
         digest.update(tensor.detach().cpu().contiguous().numpy().data)
     return digest.hexdigest()
-
-
-def describe_network(network: Network) -> str:
-    """Return a network in a few words: kind, width and style."""
-    name, style = network_name(network.word), style_name(network.style)
-    return f"{name} x {network.width:g} (style {style})"
-
-
-def style_name(style: Style) -> str:
-    """Return the name of a style, whatever its dropout; "of its own" where it has none."""
-    plain = (n for n, s in STYLES.items() if replace(s, dropout=style.dropout) == style)
-    return next(plain, "of its own")
-
-
-def _check_agrees(config: TrainConfig, model: ModelFile) -> None:
-    """Check that no other network is asked for than the model's."""
-    network = model.network
-    asked = {
-        "network": config.network is None or network_word(config.network) == network.word,
-        "width": config.width is None or config.width == network.width,
-        "style": config.style is None
-        or replace(find_style(config.style), dropout=network.style.dropout) == network.style,
-    }
-    for name, agrees in asked.items():
-        if not agrees:
-            raise InputError(
-                f"--{name} {getattr(config, name)} does not fit --init {config.init}, which is "
-                f"{describe_network(network)}. Leave --{name} out, or start from another model."
-            )

@@ -15,6 +15,9 @@ from s3d.errors import InputError
 OPTIMIZERS = ("adamw", "sgd")
 SCHEDULES = ("cosine", "step")
 DEVICES = ("auto", "cpu", "cuda")
+AUTO = "auto"
+NONE = "none"
+"""Of --init: random weights; of --freeze-until: all blocks are trained."""
 
 
 def _option(default: Any, text: str, **more: Any) -> Any:
@@ -37,10 +40,15 @@ class TrainConfig:
     out: str = _option("", "folder of the run; an interrupted run in it goes on", metavar="RUN")
 
     init: str | None = _option(
-        None, "start from: a model file, named weights or image weights", metavar="MODEL"
+        None,
+        "start from: a model file, named weights or image weights; none: at random; auto: a trunk "
+        "that comes with s3d and fits",
+        metavar="MODEL",
     )
     freeze_until: str | None = _option(
-        None, "blocks up to and with this one stay as they are", metavar="BLOCK"
+        None,
+        "blocks up to and with this one stay as they are; none: all are trained",
+        metavar="BLOCK",
     )
     views: int | None = _option(
         None, "different clips of a video that training sees; 0: new ones at every step"
@@ -105,6 +113,9 @@ class TrainConfig:
     checkpoint_seconds: float = _option(20.0, "time between saved states, at most")
 
     def __post_init__(self) -> None:
+        for name in ("init", "freeze_until"):
+            if getattr(self, name) == AUTO:
+                object.__setattr__(self, name, None)  # One thing to be, however it is said.
         for option in fields(self):
             _check_kind(option.name, str(option.type), getattr(self, option.name))
         for name, low, high in _RANGES:
@@ -122,16 +133,18 @@ class TrainConfig:
         if self.steps is not None and self.epochs is not None:
             raise InputError("--steps and --epochs say the same thing. Leave one of them out.")
         read_shares(self.decay_at)
-        if self.freeze_until is not None and self.init is None:
-            raise InputError(
-                f"--freeze-until {self.freeze_until} keeps weights that nothing has trained; "
-                "name a model to start from with --init."
-            )
+        if self.frozen_block is not None and self.init == NONE:
+            raise refuse_freezing(self.frozen_block)
 
     @property
     def decay_shares(self) -> tuple[float, ...]:
         """Return the shares of the steps after which the schedule "step" takes a tenth."""
         return read_shares(self.decay_at)
+
+    @property
+    def frozen_block(self) -> str | None:
+        """Return the last block that is asked to stay as it is; None where none is named."""
+        return None if self.freeze_until == NONE else self.freeze_until
 
     def to_json(self) -> dict[str, Any]:
         """Return the options as plain JSON values."""
@@ -193,6 +206,14 @@ def read_shares(text: str) -> tuple[float, ...]:
             "0.75,0.875."
         )
     return shares
+
+
+def refuse_freezing(block: str) -> InputError:
+    """Return what is said where blocks of random weights were to stay as they are."""
+    return InputError(
+        f"--freeze-until {block} keeps weights that nothing has trained; name a model to start "
+        "from with --init."
+    )
 
 
 def _check_kind(name: str, declared: str, value: object) -> None:

@@ -41,16 +41,16 @@ def choose_views(config: TrainConfig, plan: Plan, train: int, val: int) -> tuple
 
     Args:
         config: What was asked for.
-        plan: Gives network and clip.
+        plan: Gives network, clip and what is frozen.
         train: Videos that train.
         val: Videos that validate.
     """
     if config.views is not None:
         return config.views, None
-    if config.freeze_until is None:
+    if plan.freeze_until is None:
         return 0, None
-    room, row = _room(config, Path(config.out)), _row_bytes(config.freeze_until, plan)
-    effort = count_effort(plan.word, plan.width, plan.style, plan.spec, config.freeze_until)
+    room, row = _room(config, Path(config.out)), _row_bytes(plan.freeze_until, plan)
+    effort = count_effort(plan.word, plan.width, plan.style, plan.spec, plan.freeze_until)
     is_slow = choose_device(config.device) == "cpu"
     for views in range(MOST_VIEWS, 0, -1):
         clips = train * views + val
@@ -67,10 +67,10 @@ def choose_views(config: TrainConfig, plan: Plan, train: int, val: int) -> tuple
 def can_keep_features(run: Run) -> tuple[bool, str | None]:
     """Say whether a run computes its features once, and why not where it might have."""
     config, plan = run.config, run.plan
-    if config.freeze_until is None or not plan.views:
+    if plan.freeze_until is None or not plan.views:
         return False, None
     rows = len(run.train) * plan.views + len(run.val)
-    size = rows * _row_bytes(config.freeze_until, plan)
+    size = rows * _row_bytes(plan.freeze_until, plan)
     room = _room(config, run.folder, _size_of(run.cache_path / DATA))
     if size <= room:
         return True, None
@@ -96,10 +96,10 @@ def keep_features(
         InputError: The disk will not take them.
     """
     paths = [info.path for info in store.infos]
-    assert run.config.freeze_until is not None
+    assert run.plan.freeze_until is not None
     features = FeatureStore(
         run.cache_path, _key(run, trunk, store), paths, len(run.train), run.plan.views,
-        _shape(run.config.freeze_until, run.plan),
+        _shape(run.plan.freeze_until, run.plan),
     )  # fmt: skip
     if features.is_whole:
         return features

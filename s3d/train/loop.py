@@ -67,7 +67,7 @@ class Trainer:
         self.device = choose_device(config.device)
         torch.manual_seed(config.seed)
         self.network = _build_network(run).to(self.device).train()
-        self.trunk = Trunk(self.network, config.freeze_until) if config.freeze_until else None
+        self.trunk = Trunk(self.network, plan.freeze_until) if plan.freeze_until else None
         self.trained: nn.Module = self.trunk.tail if self.trunk else self.network
         self.kept: Kept | None = None
         state = processes.first(lambda: load_state(run.state_path))

@@ -23,18 +23,9 @@ from s3d.models.style import Style, find_style
 from s3d.train.begin import Start
 from s3d.train.config import TrainConfig
 from s3d.train.effort import PATIENCE_SECONDS, count_effort, shrink
+from s3d.train.pace import SCRATCH, START, Pace, find_pace
 
 LONGEST_CLIP_SECONDS = 2.0
-CLIP_PASSES = 36_000
-"""Clips shown in all: a small net learns the order of frames from scratch in 20,000 to 40,000."""
-EPOCHS_RANGE = (12, 120)
-START_CLIP_PASSES = 6_000
-"""The same for trained weights: a guess, enough where it was tried (40 epochs of 30 clips)."""
-START_EPOCHS_RANGE = (6, 40)
-START_LR_SHARE = 0.5
-"""Of the rate from scratch. Tried once, one seed, 5 clips a class of six known actions drawn anew:
-all blocks at 2e-3 named 83 % of 240 right, at 1e-3 and at 5e-4 90 %; behind a frozen mixed4f the
-rate made no difference (90 % and 89 %)."""
 RESIZE_MARGIN = 256 / 224
 FLOW_SIDE_PX = 256
 """Short side of the frames that the paper computes flow on."""
@@ -74,6 +65,7 @@ class Plan:
         reasons: One line a choice.
         views: Different clips of a video that training sees; 0: new ones at every step.
         start: Where the first weights come from; None for fresh ones.
+        freeze_until: The last block that stays as it is; None where all are trained.
     """
 
     word: str
@@ -85,6 +77,7 @@ class Plan:
     reasons: tuple[str, ...]
     views: int = 0
     start: Start | None = None
+    freeze_until: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the plan as plain JSON values."""
@@ -120,7 +113,7 @@ def make_plan(
         config: What was asked for.
         infos: The training videos.
         machine: What computes.
-        init: What to start from: network and, where it knows videos, clip are its own.
+        init: What to start from: network and, where it knows videos of one kind, clip are its own.
 
     Raises:
         InputError: What was asked for cannot be used.
@@ -135,6 +128,10 @@ def make_plan(
         word, width, style = network.word, network.width, network.style
         if init.is_of_images:
             spec = _choose_clip(config, infos, machine, reasons, least_px=IMAGE_SIZE_PX)
+        elif init.is_shipped:
+            own = init.model.spec
+            spec = _choose_clip(config, infos, machine, reasons)
+            spec = replace(spec, mean=own.mean, std=own.std)
         else:
             spec = _take_clip(config, init.model, len(infos), machine, reasons)
     spec = _choose_modality(config, spec, infos, reasons)
@@ -143,8 +140,9 @@ def make_plan(
     epochs = config.epochs
     if config.steps is not None:
         epochs = math.ceil(config.steps / max(1, round(len(infos) / config.batch)))
-    epochs = epochs or _choose_epochs(len(infos), init is not None, reasons)
-    lr = config.lr or _choose_rate_of_learning(config, init is not None, reasons)
+    pace = find_pace(init)
+    epochs = epochs or _choose_epochs(len(infos), pace, reasons)
+    lr = config.lr or _choose_rate_of_learning(config, pace, reasons)
     return Plan(word, width, style, spec, epochs, lr, tuple(reasons))
 
 
@@ -267,11 +265,11 @@ def _shrink(
     config: TrainConfig, model: ModelFile, spec: ClipSpec, clips: int, machine: Machine
 ) -> ClipSpec:
     """Return the largest clip whose training takes no more than one would wait."""
-    epochs = config.epochs or _count_epochs(clips, has_start=True)
+    epochs = config.epochs or START.count_epochs(clips)
     network = model.network
     for smaller in shrink(spec):
         effort = count_effort(
-            network.word, network.width, network.style, smaller, config.freeze_until
+            network.word, network.width, network.style, smaller, config.frozen_block
         )
         seconds = effort.train_seconds(epochs * clips, machine.cores)
         seconds += effort.fill_seconds(clips, machine.cores)
@@ -292,21 +290,14 @@ def _choose_size(infos: Sequence[VideoInfo], wanted: int) -> int:
     return max(32, min(wanted, side))
 
 
-def _choose_rate_of_learning(config: TrainConfig, has_start: bool, reasons: list[str]) -> float:
-    lr = 2e-3 if config.optimizer == "adamw" else 0.1
-    if has_start:
-        lr *= START_LR_SHARE
+def _choose_rate_of_learning(config: TrainConfig, pace: Pace, reasons: list[str]) -> float:
+    lr = (2e-3 if config.optimizer == "adamw" else 0.1) * pace.lr_share
+    if pace != SCRATCH:
         reasons.append(f"peak learning rate {lr:g}: trained weights need smaller steps (--lr)")
     return lr
 
 
-def _count_epochs(clips: int, has_start: bool) -> int:
-    low, high = START_EPOCHS_RANGE if has_start else EPOCHS_RANGE
-    passes = START_CLIP_PASSES if has_start else CLIP_PASSES
-    return min(max(math.ceil(passes / clips), low), high)
-
-
-def _choose_epochs(clips: int, has_start: bool, reasons: list[str]) -> int:
-    epochs = _count_epochs(clips, has_start)
+def _choose_epochs(clips: int, pace: Pace, reasons: list[str]) -> int:
+    epochs = pace.count_epochs(clips)
     reasons.append(f"{epochs} epochs: {epochs * clips:,} clips shown in all (--epochs)")
     return epochs

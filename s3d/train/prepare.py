@@ -24,11 +24,13 @@ from s3d.errors import InputError
 from s3d.models.family import network_word
 from s3d.models.open import InitModel
 from s3d.models.style import find_style
-from s3d.train.begin import make_start, read_init
+from s3d.train.begin import make_start
 from s3d.train.config import TrainConfig
 from s3d.train.features import choose_views
+from s3d.train.origin import Origin, find_origin, fit_videos
 from s3d.train.plan import Machine, Plan, make_plan
 from s3d.train.run import Run, check_writable
+from s3d.train.scarcity import plan_frozen
 
 SIGNATURE_PX = (32, 32)
 FEWEST_VALIDATED = 2
@@ -47,7 +49,7 @@ def prepare_run(config: TrainConfig, machine: Machine, stage: Callable[[str], Pr
         InputError: The data cannot be trained on.
     """
     _check_options(config)
-    init = read_init(config)
+    origin = find_origin(config, machine.device)
     threads = config.threads or machine.cores
     listed = list_videos(config.data)
     notes = [f"{listed.source}: {listed.count_parts()} videos are there"] if listed.missing else []
@@ -67,13 +69,14 @@ def prepare_run(config: TrainConfig, machine: Machine, stage: Callable[[str], Pr
     _check_classes(train, listed)
     chosen = {video.path for video in train}
     infos = [i for v, i in zip(videos, opened.infos, strict=True) if v.path in chosen]
-    plan = make_plan(config, infos, machine, init)
+    origin = fit_videos(origin, config, infos)
+    plan = make_plan(config, infos, machine, origin.model)
     if config.flow:
         train, val, reasons = _take_flow(config, plan, (train, val), machine, stage)
         failures = (*failures, *reasons.items())
         _check_classes(train, listed)
-    plan = _scale_flow(config, plan, init, train)
-    plan = _plan_start(config, plan, init, labels, (len(train), len(val)))
+    plan = _scale_flow(config, plan, origin.model, train)
+    plan = _plan_start(config, plan, origin, labels, (len(train), len(val)))
     coverage = _describe_coverage(asked, train, val)
     return Run(Path(config.out), config, plan, labels, train, val, failures, tuple(notes), coverage)
 
@@ -122,17 +125,17 @@ def _scale_flow(
 def _plan_start(
     config: TrainConfig,
     plan: Plan,
-    init: InitModel | None,
+    origin: Origin,
     labels: tuple[str, ...],
     counts: tuple[int, int],
 ) -> Plan:
-    """Add to a plan what is taken of a model, and how often its features are computed."""
-    views, reason = choose_views(config, plan, *counts)
-    plan = replace(plan, views=views, reasons=(*plan.reasons, *([reason] if reason else [])))
-    if init is None:
-        return plan
-    start, lines = make_start(config, init.model, labels)
-    return replace(plan, start=start, reasons=(*lines, *plan.reasons))
+    """Add to a plan what is taken of a model, what stays so, and how often that is computed."""
+    start, lines = make_start(origin, labels)
+    block, frozen = plan_frozen(config, origin.is_shipped, counts[0], len(labels))
+    plan = replace(plan, start=start, freeze_until=block)
+    views, told = choose_views(config, plan, *counts)
+    reasons = (*lines, *([frozen] if frozen else []), *plan.reasons, *([told] if told else []))
+    return replace(plan, views=views, reasons=reasons)
 
 
 def _check_options(config: TrainConfig) -> None:

@@ -16,6 +16,7 @@ CLIPS_A_GPU = 6
 """The paper's; its norms see so many."""
 
 PAPER = TrainConfig(
+    init="none",
     frames=64,
     rate_fps=25.0,
     size=224,
@@ -42,6 +43,7 @@ published code). Nothing is done to a clip but that it is cropped."""
 
 FINE_TUNING = replace(
     PAPER,
+    init=None,
     frames=None,
     rate_fps=None,
     size=None,

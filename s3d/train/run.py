@@ -28,7 +28,7 @@ from s3d.train.plan import Plan
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-FORMAT = "s3d-run-1"
+FORMAT = "s3d-run-2"
 # These change where, how fast or how far a run computes, not what.
 _FREE_OPTIONS = ("out", "device", "threads", "checkpoint_seconds", "cache_gb", "max_failed")
 

@@ -22,8 +22,8 @@ from s3d.models.cost import count_cost
 from s3d.models.device import choose_device
 from s3d.models.family import network_name
 from s3d.models.processes import ALONE, Processes, join_processes
-from s3d.train.begin import style_name
 from s3d.train.config import TrainConfig
+from s3d.train.describe import style_name
 from s3d.train.display import Display
 from s3d.train.distributed import check_norms, check_shares, describe_processes
 from s3d.train.features import can_keep_features, keep_features

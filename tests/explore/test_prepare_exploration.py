@@ -108,6 +108,20 @@ def test_another_exploration_is_not_mixed_in(colours: Path, tmp_path: Path) -> N
         shared_of(config_of(colours, out), TrainConfig(lr=0.01))
 
 
+def test_trainings_start_at_random_where_no_model_is_named(colours: Path, tmp_path: Path) -> None:
+    shared = shared_of(config_of(colours, tmp_path / "found"))
+    assert shared.epochs == 120  # the pace from scratch; from the shipped trunk it would be 60
+    assert "init" not in shared.options
+    for init in (None, "none"):
+        again = shared_of(config_of(colours, tmp_path / "found"), TrainConfig(init=init))
+        assert again == shared
+    said = "holds an exploration with init None, not 'motion-small'"
+    with pytest.raises(InputError, match=said):
+        shared_of(config_of(colours, tmp_path / "found"), TrainConfig(init="motion-small"))
+    named = shared_of(config_of(colours, tmp_path / "named"), TrainConfig(init="motion-small"))
+    assert named.options == {"init": "motion-small"}
+
+
 def test_a_folder_with_other_things_is_left_alone(colours: Path, tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("")
     with pytest.raises(InputError, match="holds other things"):

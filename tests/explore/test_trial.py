@@ -41,6 +41,13 @@ def done(colours: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
+def test_networks_start_at_random_on_equal_terms(colours: Path, tmp_path: Path) -> None:
+    trial = trial_of(colours)
+    assert trial.config(tmp_path).init == "none"
+    named = replace(trial, options={**RECIPE, "init": "motion-small"})
+    assert named.config(tmp_path).init == "motion-small"
+
+
 def test_a_trial_learns_and_keeps_what_it_found(done: Path, colours: Path) -> None:
     outcome, scores = read_outcome(done), read_scores(done)
     assert outcome is not None

@@ -159,7 +159,7 @@ def test_a_missing_model_is_refused_before_videos_are_opened(make_run: MakeRun) 
 
 def test_freezing_fresh_weights_is_refused() -> None:
     with pytest.raises(InputError, match="--freeze-until mixed4f keeps weights that nothing has"):
-        TrainConfig(freeze_until="mixed4f")
+        TrainConfig(init="none", freeze_until="mixed4f")
 
 
 def test_a_killed_run_needs_the_very_model_until_its_first_state(
