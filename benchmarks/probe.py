@@ -188,7 +188,7 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, default=CACHE)
     parser.add_argument("--blocks", default=",".join(PROBE_BLOCKS))
     parser.add_argument("--pools", default="average")
-    parser.add_argument("--windows", type=int, default=2)
+    parser.add_argument("--windows", type=int, default=3)
     parser.add_argument("--frames", type=int, default=PROBE_SPEC.frames)
     parser.add_argument("--rate-fps", type=float, default=PROBE_SPEC.rate_fps)
     parser.add_argument("--size", type=int, default=PROBE_SPEC.size_px[0])

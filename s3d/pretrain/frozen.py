@@ -29,7 +29,7 @@ from s3d.files import make_folder, write_atomically
 from s3d.models.network import Network, block_number
 from s3d.pretrain.logistic import Features
 
-PROBE_SPEC = ClipSpec(frames=16, rate_fps=8.0, resize_px=(64, 64), size_px=(64, 64))
+PROBE_SPEC = ClipSpec(frames=16, rate_fps=15.0, resize_px=(64, 64), size_px=(64, 64))
 """Two seconds, squashed: what short clips of people show, at what a narrow network takes."""
 PROBE_BLOCKS = ("pool4a", "mixed4f", "mixed5c", "mixed4f+mixed5c")
 POOLS = ("average", "max", "deviation")
@@ -52,7 +52,7 @@ class ProbeRecipe:
     """
 
     spec: ClipSpec = PROBE_SPEC
-    windows: int = 2
+    windows: int = 3
     blocks: tuple[str, ...] = PROBE_BLOCKS
     pools: tuple[str, ...] = ("average",)
 

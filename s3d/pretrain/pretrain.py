@@ -34,6 +34,8 @@ SAVE_SECONDS = 60.0
 LOG_STEPS = 50
 SOURCE = "s3d pretraining on drawn motion (recipes/motion_trunk.py)"
 LICENCE = "Apache-2.0"
+CLIP_RATE_FPS = 15.0
+"""Of the clip in a trunk's file: slower ones were worse on every video tried, see docs/trunk.md."""
 STAND_IN_CLASSES = 1
 """Of the head that a trunk carries and nobody asks."""
 
@@ -168,9 +170,9 @@ def _save(run: Run, out: Path) -> None:
     save_state(out / "state.pt", state)
     both = torch.nn.ModuleList([run.network, run.heads])
     run.average.swap(both)
-    # A clip of 2 seconds: what a user's clip is, `s3d train` chooses from the user's videos.
+    # What a user's clip is, `s3d train` chooses from the user's videos; this is for features.
     size = run.config.late_size_px
-    spec = ClipSpec(run.config.frames, 8.0, (size, size), (size, size), "squash")
+    spec = ClipSpec(run.config.frames, CLIP_RATE_FPS, (size, size), (size, size), "squash")
     model = ModelFile(run.network.eval(), (), spec, (), SOURCE, LICENCE)
     save_model(out / "trunk.safetensors", model)
     run.network.train()

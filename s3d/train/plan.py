@@ -26,6 +26,8 @@ from s3d.train.effort import PATIENCE_SECONDS, count_effort, shrink
 from s3d.train.pace import SCRATCH, START, Pace, find_pace
 
 LONGEST_CLIP_SECONDS = 2.0
+TRUNK_CLIP_SECONDS = 16 / 15
+"""The same for a trunk that came with s3d: faster frames were better, see docs/trunk.md."""
 RESIZE_MARGIN = 256 / 224
 FLOW_SIDE_PX = 256
 """Short side of the frames that the paper computes flow on."""
@@ -130,7 +132,7 @@ def make_plan(
             spec = _choose_clip(config, infos, machine, reasons, least_px=IMAGE_SIZE_PX)
         elif init.is_shipped:
             own = init.model.spec
-            spec = _choose_clip(config, infos, machine, reasons)
+            spec = _choose_clip(config, infos, machine, reasons, longest=TRUNK_CLIP_SECONDS)
             spec = replace(spec, mean=own.mean, std=own.std)
         else:
             spec = _take_clip(config, init.model, len(infos), machine, reasons)
@@ -173,12 +175,13 @@ def _choose_clip(
     machine: Machine,
     reasons: list[str],
     least_px: int = 64,
+    longest: float = LONGEST_CLIP_SECONDS,
 ) -> ClipSpec:
     on_gpu = machine.device == "cuda"
     frames = config.frames or (32 if on_gpu else 16)
     duration = float(np.median([info.duration_seconds for info in infos]))
     native = float(np.median([info.rate_fps for info in infos]))
-    rate = config.rate_fps or _choose_rate(frames, duration, native)
+    rate = config.rate_fps or _choose_rate(frames, min(duration, longest), native)
     if config.frames is None:
         reasons.append(f"{frames} frames a clip (--frames)")
     if config.rate_fps is None:
@@ -278,9 +281,8 @@ def _shrink(
     return smaller
 
 
-def _choose_rate(frames: int, duration: float, native: float) -> float:
+def _choose_rate(frames: int, span: float, native: float) -> float:
     """Return the rate at which the frames cover most of a video, but no more than is there."""
-    span = min(duration, LONGEST_CLIP_SECONDS)
     rate = min(frames / max(span, 1e-3), max(native, 1.0))
     return max(1.0, round(rate, 1))
 

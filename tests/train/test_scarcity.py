@@ -2,42 +2,29 @@
 
 from __future__ import annotations
 
-import math
-
 import pytest
 
 from s3d.errors import InputError
-from s3d.models.network import BLOCKS, block_number
-from s3d.train import scarcity
+from s3d.models.network import BLOCKS
 from s3d.train.config import TrainConfig
-from s3d.train.scarcity import FROZEN_WHERE, choose_frozen, plan_frozen
-
-ROWS = ((10.0, 50.0, "mixed4f"), (10.0, math.inf, "mixed4c"), (100.0, math.inf, "mixed3b"))
+from s3d.train.scarcity import FROZEN, choose_frozen, plan_frozen
 
 
 @pytest.mark.parametrize(
-    ("per_class", "clips", "block"),
+    ("clips", "classes", "block"),
     [
-        (9.9, 49, "mixed4f"),
-        (9.9, 50, "mixed4c"),  # as few a class, but of many classes
-        (10, 20, "mixed3b"),
-        (99.9, 10_000, "mixed3b"),
-        (100, 10_000, None),
-        (100, 200, None),
+        (144, 2, "mixed4f"),
+        (199, 2, "mixed4f"),
+        (200, 2, None),
+        (60, 8, "mixed4f"),
+        (80, 16, None),
+        (100_000, 400, None),
+        (500, 1, "mixed4f"),  # one class says nothing
     ],
 )
-def test_the_first_row_that_a_run_has_less_than_counts(
-    monkeypatch: pytest.MonkeyPatch, per_class: float, clips: int, block: str | None
-) -> None:
-    monkeypatch.setattr(scarcity, "FROZEN_WHERE", ROWS)
-    assert choose_frozen(per_class, clips) == block
-
-
-def test_the_table_freezes_less_the_more_clips_there_are() -> None:
-    numbers = [block_number(block) for _, _, block in FROZEN_WHERE]
-    assert numbers == sorted(numbers, reverse=True)
-    assert {block for _, _, block in FROZEN_WHERE} <= set(BLOCKS)
-    assert choose_frozen(1e9, 10**9) is None
+def test_blocks_stay_where_labels_say_little(clips: int, classes: int, block: str | None) -> None:
+    assert choose_frozen(clips, classes) == block
+    assert FROZEN in BLOCKS
 
 
 @pytest.mark.parametrize(
@@ -52,9 +39,8 @@ def test_the_table_freezes_less_the_more_clips_there_are() -> None:
     ],
 )
 def test_it_is_chosen_for_a_shipped_trunk_alone_and_can_be_said(
-    monkeypatch: pytest.MonkeyPatch, asked: str | None, is_shipped: bool, block: str | None
+    asked: str | None, is_shipped: bool, block: str | None
 ) -> None:
-    monkeypatch.setattr(scarcity, "FROZEN_WHERE", ROWS)
     config = TrainConfig(init="x", freeze_until=asked)
     found, reason = plan_frozen(config, is_shipped, clips=15, classes=2)
     assert found == block
@@ -63,7 +49,7 @@ def test_it_is_chosen_for_a_shipped_trunk_alone_and_can_be_said(
     else:
         assert reason is not None
         assert reason.startswith(f"blocks up to and with {block} stay as they are")
-        few = ": 7.5 clips a class are few (--freeze-until)"
+        few = ": 15 clips of 2 classes say little (--freeze-until)"
         assert reason.endswith(few) == (asked != "mixed5b")
 
 

@@ -128,7 +128,7 @@ def test_a_run_starts_from_it_and_says_so(make_run: MakeRun) -> None:
     assert (plan.word, plan.width) == ("s" * 11, 0.25)
     assert plan.start is not None
     assert (plan.start.init, plan.start.licence) == (NAME, "Apache-2.0")
-    assert plan.freeze_until == choose_frozen(len(run.train) / 2, len(run.train)) == "mixed3c"
+    assert plan.freeze_until == choose_frozen(len(run.train), 2) == "mixed4f"
     assert plan.views > 0
     assert plan.reasons[0] == (
         f"starts from {NAME}: s3d x 0.25 (style paper), {shipped.title}, shipped with s3d "

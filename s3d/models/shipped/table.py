@@ -45,8 +45,8 @@ SHIPPED: Mapping[str, Shipped] = {
     "motion-small": Shipped(
         "motion learnt from drawn video",
         "motion-small.safetensors",
-        "bbf2f5fc7ab1ee0dd8031823539490168cf33bf9b908612339effe1bfb5bf70c",
-        "s3d",
+        "25cbc017daa8562c414a01dd2ed257dc8400865d5bafc6971d1a125293b82060",
+        "s22s22222ss",
         0.25,
     ),
 }
