@@ -35,7 +35,7 @@ LOG_STEPS = 50
 SOURCE = "s3d pretraining on drawn motion (recipes/motion_trunk.py)"
 LICENCE = "Apache-2.0"
 CLIP_RATE_FPS = 15.0
-"""Of the clip in a trunk's file: slower ones were worse on every video tried, see docs/trunk.md."""
+"""Of the clip in a trunk's file, for features; what was tried is in docs/trunk.md."""
 STAND_IN_CLASSES = 1
 """Of the head that a trunk carries and nobody asks."""
 

@@ -26,8 +26,8 @@ from s3d.train.effort import PATIENCE_SECONDS, count_effort, shrink
 from s3d.train.pace import SCRATCH, START, Pace, find_pace
 
 LONGEST_CLIP_SECONDS = 2.0
-TRUNK_CLIP_SECONDS = 16 / 15
-"""The same for a trunk that came with s3d: faster frames were better, see docs/trunk.md."""
+TRUNK_CLIP_SECONDS = 4 / 3
+"""The same for a trunk that came with s3d: between the best of two data sets, docs/trunk.md."""
 RESIZE_MARGIN = 256 / 224
 FLOW_SIDE_PX = 256
 """Short side of the frames that the paper computes flow on."""
@@ -68,6 +68,7 @@ class Plan:
         views: Different clips of a video that training sees; 0: new ones at every step.
         start: Where the first weights come from; None for fresh ones.
         freeze_until: The last block that stays as it is; None where all are trained.
+        also_until: The same for a training beside this one (`s3d.train.two_ways`); None for none.
     """
 
     word: str
@@ -80,6 +81,7 @@ class Plan:
     views: int = 0
     start: Start | None = None
     freeze_until: str | None = None
+    also_until: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the plan as plain JSON values."""

@@ -30,7 +30,7 @@ from s3d.train.features import choose_views
 from s3d.train.origin import Origin, find_origin, fit_videos
 from s3d.train.plan import Machine, Plan, make_plan
 from s3d.train.run import Run, check_writable
-from s3d.train.scarcity import plan_frozen
+from s3d.train.scarcity import plan_freezing
 
 SIGNATURE_PX = (32, 32)
 FEWEST_VALIDATED = 2
@@ -131,10 +131,15 @@ def _plan_start(
 ) -> Plan:
     """Add to a plan what is taken of a model, what stays so, and how often that is computed."""
     start, lines = make_start(origin, labels)
-    block, frozen = plan_frozen(config, origin.is_shipped, counts[0], len(labels))
-    plan = replace(plan, start=start, freeze_until=block)
+    freezing = plan_freezing(config, origin.is_shipped, counts, len(labels))
+    plan = replace(plan, start=start, freeze_until=freezing.until, also_until=freezing.also_until)
     views, told = choose_views(config, plan, *counts)
-    reasons = (*lines, *([frozen] if frozen else []), *plan.reasons, *([told] if told else []))
+    reasons = (
+        *lines,
+        *([freezing.reason] if freezing.reason else []),
+        *plan.reasons,
+        *([told] if told else []),
+    )
     return replace(plan, views=views, reasons=reasons)
 
 

@@ -32,6 +32,7 @@ from s3d.train.plan import Machine, count_cores
 from s3d.train.prepare import prepare_run
 from s3d.train.report import Example, RunReport, write_report
 from s3d.train.run import Run, find_run, remove_parts, start_run
+from s3d.train.two_ways import FOLDER, find_frozen_run, keep_better
 from s3d.train.validate import Validation
 
 WORST_CLIPS = 12
@@ -62,13 +63,30 @@ def train(config: TrainConfig, quiet: bool = False) -> Path:
         if is_finished:
             display.say(f"{run.folder}: this run is finished; its model is {run.model_path}")
         else:
+            _train_frozen(run, machine, display, processes)
             _train(run, machine, display, processes)
-        processes.wait()
-        if processes.local_rank == 0:
-            shutil.rmtree(run.cache_path, ignore_errors=True)
+            _clear(run, processes)
+        if run.plan.also_until is not None:
+            display.say(processes.first(lambda: keep_better(run)))
         if not is_finished:
             display.say(f"model   {run.model_path}\nreport  {run.folder / 'report.html'}")
     return run.model_path
+
+
+def _train_frozen(run: Run, machine: Machine, display: Display, processes: Processes) -> None:
+    """Train with low blocks as they are, where that is due and not done."""
+    frozen = processes.first(lambda: find_frozen_run(run))
+    if frozen is None or frozen.is_finished:
+        return
+    _train(frozen, machine, display, processes)
+    _clear(frozen, processes)
+
+
+def _clear(run: Run, processes: Processes) -> None:
+    """Delete what a finished run kept at hand."""
+    processes.wait()
+    if processes.local_rank == 0:
+        shutil.rmtree(run.cache_path, ignore_errors=True)
 
 
 def _find_or_prepare(config: TrainConfig, machine: Machine, display: Display) -> tuple[Run, bool]:
@@ -205,7 +223,7 @@ def _report(run: Run, trainer: Trainer, machine: Machine) -> None:
         confusion = confusion_matrix(outcome.scores.argmax(1), outcome.truth, classes)
         examples = _find_worst(run, trainer, outcome)
     report = RunReport(
-        title=run.folder.name,
+        title=_title(run),
         facts=_facts(run, trainer, machine),
         notes=(*run.notes, *run.plan.reasons),
         epochs=tuple(trainer.history),
@@ -216,6 +234,12 @@ def _report(run: Run, trainer: Trainer, machine: Machine) -> None:
         failures=(*run.failures, *trainer.failures.items()),
     )
     write_report(report, run.folder)
+
+
+def _title(run: Run) -> str:
+    if run.folder.name != FOLDER or run.plan.freeze_until is None:
+        return run.folder.name
+    return f"{run.folder.absolute().parent.name}, trained above {run.plan.freeze_until}"
 
 
 def _facts(run: Run, trainer: Trainer, machine: Machine) -> tuple[tuple[str, str], ...]:

@@ -27,7 +27,6 @@ from s3d.train.pace import TRUNK_EPOCHS_RANGE, TRUNK_LR_SHARE
 from s3d.train.plan import Machine, make_plan
 from s3d.train.prepare import prepare_run
 from s3d.train.run import Run, find_run, start_run
-from s3d.train.scarcity import choose_frozen
 from s3d.train.train import open_trainer, train
 from tests.tiny import TINY, tiny_config
 from tests.train.test_plan import make_info
@@ -123,19 +122,19 @@ def test_a_file_in_the_way_is_not_the_trunk(
 
 
 def test_a_run_starts_from_it_and_says_so(make_run: MakeRun) -> None:
-    run = make_run()
+    run = make_run(freeze_until="mixed3c")
     plan, shipped = run.plan, SHIPPED[NAME]
-    assert (plan.word, plan.width) == ("s" * 11, 0.25)
+    assert (plan.word, plan.width) == (shipped.network, 0.25)
     assert plan.start is not None
     assert (plan.start.init, plan.start.licence) == (NAME, "Apache-2.0")
-    assert plan.freeze_until == choose_frozen(len(run.train), 2) == "mixed4f"
+    assert (plan.freeze_until, plan.also_until) == ("mixed3c", None)
     assert plan.views > 0
     assert plan.reasons[0] == (
-        f"starts from {NAME}: s3d x 0.25 (style paper), {shipped.title}, shipped with s3d "
-        "(--init none to start at random)"
+        f"starts from {NAME}: {shipped.network} x 0.25 (style paper), {shipped.title}, shipped "
+        "with s3d (--init none to start at random)"
     )
     assert plan.reasons[1] == "a fresh head for 2 classes"
-    assert plan.reasons[2].startswith("blocks up to and with mixed3c stay as they are: ")
+    assert plan.reasons[2].startswith("blocks up to and with mixed3c stay as they are")
     start_run(run)
     trainer = open_trainer(run, CPU, Display(quiet=True))
     assert trainer.trunk is not None
@@ -149,7 +148,7 @@ def test_a_run_starts_from_it_and_says_so(make_run: MakeRun) -> None:
 
 def test_nothing_is_frozen_where_that_was_asked_for(make_run: MakeRun) -> None:
     plan = make_run(freeze_until="none").plan
-    assert (plan.freeze_until, plan.views) == (None, 0)
+    assert (plan.freeze_until, plan.also_until, plan.views) == (None, None, 0)
     assert not any("stay as they are" in reason for reason in plan.reasons)
     assert make_run(freeze_until="mixed4f").plan.freeze_until == "mixed4f"
 
@@ -157,7 +156,7 @@ def test_nothing_is_frozen_where_that_was_asked_for(make_run: MakeRun) -> None:
 @pytest.mark.parametrize("options", [{"init": "none"}, {"network": "i2d", "width": 0.1}])
 def test_from_random_weights_nothing_is_frozen(make_run: MakeRun, options: dict[str, Any]) -> None:
     plan = make_run(**options).plan
-    assert (plan.start, plan.freeze_until, plan.views) == (None, None, 0)
+    assert (plan.start, plan.freeze_until, plan.also_until) == (None, None, None)
     assert plan.reasons[0].startswith("starts from random weights") == ("network" in options)
 
 
@@ -174,7 +173,7 @@ def test_the_clip_is_chosen_from_the_videos_but_for_its_range() -> None:
     infos = [make_info()] * 100
     spec = make_plan(TrainConfig(), infos, CPU, trunk).spec
     scratch = make_plan(TrainConfig(init="none"), infos, CPU).spec
-    assert spec == replace(scratch, mean=own.mean, std=own.std)
+    assert spec == replace(scratch, rate_fps=12.0, mean=own.mean, std=own.std)
     assert spec.size_px == (64, 64)
     gpu = make_plan(TrainConfig(), infos, Machine("cuda", 8), trunk).spec
     assert (gpu.frames, gpu.size_px) == (32, (112, 112))
@@ -215,7 +214,7 @@ def test_a_killed_run_ends_with_the_same_bytes(
     colours: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(train_module, "_report", lambda *parts: None)
-    options = {**SHORT, "checkpoint_seconds": 0}
+    options = {**SHORT, "checkpoint_seconds": 0, "freeze_until": "mixed3c"}
     whole = train(tiny_config(colours, tmp_path / "whole", **options), quiet=True)
     model = load_model(whole)
     trunk = load_shipped(NAME)
@@ -254,7 +253,7 @@ def test_a_killed_run_ends_with_the_same_bytes(
 def test_a_run_that_began_needs_the_very_trunk_until_its_first_state(
     make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = make_run(cache_gb=0)
+    run = make_run(cache_gb=0, freeze_until="mixed3c")
     start_run(run)
     assert find_run(run.config) == run
     other = load_shipped(NAME)
