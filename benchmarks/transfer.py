@@ -17,6 +17,7 @@ is benchmarks/results/transfer.json; `scripts/benchmark trunk_page` writes docs/
 from __future__ import annotations
 
 import argparse
+import filecmp
 import json
 import time
 from collections.abc import Sequence
@@ -51,6 +52,7 @@ from s3d.pretrain.probe import FoldScore
 from s3d.train.config import NONE, TrainConfig
 from s3d.train.origin import choose_trunk
 from s3d.train.train import train
+from s3d.train.two_ways import FOLDER
 
 FOLDS = (0, 1, 2, 3)
 ROWS = ("fights/trunk", "fights/scratch", "fights/probe",
@@ -134,8 +136,14 @@ def _read_plan(run: Path) -> dict[str, Any]:
     start = plan["start"]
     return {
         "started_from": None if start is None else start["init"],
-        "frozen_until": plan["freeze_until"],
+        "frozen_until": plan["also_until"] if _kept_frozen(run) else plan["freeze_until"],
     }
+
+
+def _kept_frozen(out: Path) -> bool:
+    """Return whether of the two ways that were trained the one with frozen blocks was kept."""
+    reports = out / FOLDER / "report.html", out / "report.html"
+    return reports[0].exists() and filecmp.cmp(*reports, shallow=False)
 
 
 def _probe(job: Job, work: Path, name: str) -> dict[str, Any]:

@@ -133,13 +133,3 @@ assert not {heavy} & set(sys.modules), {heavy} & set(sys.modules)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-
-
-def test_what_is_no_python_comes_with_the_package() -> None:
-    text = (ROOT.parent / "pyproject.toml").read_text(encoding="utf-8")
-    line = next(line for line in text.splitlines() if line.startswith('s3d = ["py.typed"'))
-    patterns = ast.literal_eval(line.partition("=")[2].strip())
-    files = [path.relative_to(ROOT) for path in ROOT.rglob("*") if path.is_file()]
-    others = [path for path in files if path.suffix not in (".py", ".pyc")]
-    assert others
-    assert not [path for path in others if not any(path.match(p) for p in patterns)]

@@ -17,6 +17,7 @@ from s3d.models.network import build
 from s3d.models.published.convert import read_labels
 from s3d.models.published.sources import HOWTO100M_CLIP
 from s3d.models.published.weights import DEFAULT, WEIGHTS
+from s3d.models.shipped.table import SHIPPED
 from s3d.models.style import IBM, TORCHVISION
 from tests.models.fakes import stand_in
 from tests.models.published.publish import make_network, publish
@@ -320,7 +321,8 @@ def test_list_names_all_weights(capsys: Output) -> None:
     assert main(["list"]) == 0
     lines = capsys.readouterr().out.splitlines()
     rows = {line.split()[0]: line for line in lines if line.startswith("  ")}
-    assert rows.keys() == WEIGHTS.keys()
+    assert rows.keys() == {*SHIPPED, *WEIGHTS}
+    assert "motion learnt from drawn video" in rows["motion-small"]
     for name, known in WEIGHTS.items():
         assert known.title in rows[name]
         assert rows[name].endswith(", by hand") == (not known.files[0].url)

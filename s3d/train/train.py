@@ -63,9 +63,10 @@ def train(config: TrainConfig, quiet: bool = False) -> Path:
         if is_finished:
             display.say(f"{run.folder}: this run is finished; its model is {run.model_path}")
         else:
+            _say_plan(run, machine, display)
             _train_frozen(run, machine, display, processes)
             _train(run, machine, display, processes)
-            _clear(run, processes)
+        _clear(run, processes)
         if run.plan.also_until is not None:
             display.say(processes.first(lambda: keep_better(run)))
         if not is_finished:
@@ -78,8 +79,11 @@ def _train_frozen(run: Run, machine: Machine, display: Display, processes: Proce
     frozen = processes.first(lambda: find_frozen_run(run))
     if frozen is None or frozen.is_finished:
         return
+    for line in frozen.plan.reasons:
+        display.say(f"first: {line}")
     _train(frozen, machine, display, processes)
     _clear(frozen, processes)
+    display.say("then: all blocks are trained")
 
 
 def _clear(run: Run, processes: Processes) -> None:
@@ -103,7 +107,6 @@ def _find_or_prepare(config: TrainConfig, machine: Machine, display: Display) ->
 
 def _train(run: Run, machine: Machine, display: Display, processes: Processes) -> None:
     check_norms(run.config, run.plan, processes)
-    _say_plan(run, machine, display)
     for line in describe_processes(run.config, processes, machine.device):
         display.say(f"  {line}")
     trainer = open_trainer(run, machine, display, processes)

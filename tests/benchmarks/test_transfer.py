@@ -152,7 +152,14 @@ def test_a_row_is_trained_and_scored(
     assert found["test_videos"] == 16
     assert 0 <= found["top1"] <= 1
     assert found["started_from"] == (trunk[0] if start == "trunk" else None)
-    assert (found["frozen_until"] is None) == (start == "scratch")
+    assert found["frozen_until"] in ((None, "mixed4f") if start == "trunk" else (None,))
+    folder = tmp_path / "run"
+    for name in ("report.html", "frozen/report.html"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text("one")
+    assert transfer._kept_frozen(folder)
+    (folder / "report.html").write_text("two")
+    assert not transfer._kept_frozen(folder)
 
 
 def test_test_scenes_are_in_no_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

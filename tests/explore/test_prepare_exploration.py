@@ -12,6 +12,7 @@ from s3d.data.videos import list_videos
 from s3d.errors import InputError
 from s3d.explore.prepare import deal_in_folds, find_shared, read_groups
 from s3d.explore.settings import ExploreConfig
+from s3d.models.shipped.table import SHIPPED
 from s3d.train.config import TrainConfig
 from s3d.train.plan import Machine
 
@@ -109,16 +110,19 @@ def test_another_exploration_is_not_mixed_in(colours: Path, tmp_path: Path) -> N
 
 
 def test_trainings_start_at_random_where_no_model_is_named(colours: Path, tmp_path: Path) -> None:
-    shared = shared_of(config_of(colours, tmp_path / "found"))
+    def of(folder: str) -> ExploreConfig:
+        word = SHIPPED["motion-small"].network
+        return config_of(colours, tmp_path / folder, networks=word, widths="0.25")
+
+    shared = shared_of(of("found"))
     assert shared.epochs == 120  # the pace from scratch; from the shipped trunk it would be 60
     assert "init" not in shared.options
     for init in (None, "none"):
-        again = shared_of(config_of(colours, tmp_path / "found"), TrainConfig(init=init))
-        assert again == shared
+        assert shared_of(of("found"), TrainConfig(init=init)) == shared
     said = "holds an exploration with init None, not 'motion-small'"
     with pytest.raises(InputError, match=said):
-        shared_of(config_of(colours, tmp_path / "found"), TrainConfig(init="motion-small"))
-    named = shared_of(config_of(colours, tmp_path / "named"), TrainConfig(init="motion-small"))
+        shared_of(of("found"), TrainConfig(init="motion-small"))
+    named = shared_of(of("named"), TrainConfig(init="motion-small"))
     assert named.options == {"init": "motion-small"}
 
 
