@@ -170,7 +170,7 @@ def _prepare(
         recipe,
         data=config.data,
         out=config.out,
-        network="s3d",
+        network="s3d" if recipe.init == NONE else None,
         width=next(iter(first.widths), None),
         frames=next(iter(first.frames), None),
         size=next(iter(first.sizes_px), None),
