@@ -63,7 +63,7 @@ def test_what_is_typed_wrong_is_one_line(tmp_path: Path, capsys: Output) -> None
     [
         ({"batch": 7}, "clips come in pairs"),
         ({"size_px": 40}, "40 px cannot be drawn"),
-        ({"clips": 0}, "clips is 0; it needs 1"),
+        ({"clips": 0}, "--clips is 0; it needs a number from 1 to"),
         ({"left_out": ("sound",)}, "sound cannot be left out; verbs, pairs"),
     ],
 )

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from s3d.errors import InputError
+from s3d.train.config import check_range
 
 INGREDIENTS = ("verbs", "pairs", "flow", "facts", "figures")
 """What can be left out: classes, look-alike pairs, where points go, numbers, figures with limbs."""
@@ -64,9 +65,7 @@ class PretrainConfig:
 
     def __post_init__(self) -> None:
         for name, low, high in _RANGES:
-            value = getattr(self, name)
-            if not low <= value <= high:
-                raise InputError(f"{name} is {value}; it needs {low} to {high}.")
+            check_range(name, getattr(self, name), low, high)
         if self.batch % 2:
             raise InputError(f"batch is {self.batch}; clips come in pairs, so it needs to be even.")
         for size in (self.size_px, self.late_size_px):

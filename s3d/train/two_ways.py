@@ -15,7 +15,7 @@ from pathlib import Path
 from s3d.errors import InputError
 from s3d.files import write_bytes
 from s3d.train.features import choose_views
-from s3d.train.run import Run, find_run, start_run
+from s3d.train.run import Run, find_run, remove_parts, start_run
 
 FOLDER = "frozen"
 _REPORT = "report.html"
@@ -35,7 +35,9 @@ def find_frozen_run(run: Run) -> Run | None:
     folder = run.folder / FOLDER
     config = replace(run.config, out=str(folder), freeze_until=block)
     found = find_run(config)
-    if found is None:
+    if found is not None:
+        remove_parts(folder)
+    else:
         plan = replace(run.plan, also_until=None, freeze_until=block)
         views, told = choose_views(config, plan, len(run.train), len(run.val))
         said = (f"blocks up to and with {block} stay as they are", *([told] if told else []))
@@ -49,12 +51,14 @@ def find_frozen_run(run: Run) -> Run | None:
 def keep_better(run: Run) -> str:
     """Make a run's model and report those of the way that validated better; return a line.
 
-    A second call finds it done.
+    A second call finds it done. Of a finished run whose other way was deleted nothing changes.
 
     Raises:
         InputError: The disk will not take them, or a history is damaged.
     """
     frozen = run.folder / FOLDER
+    if not (frozen / _REPORT).exists():
+        return f"{frozen}: is not there any more; {run.model_path} stays as it is"
     own, other = (_least_loss(folder) for folder in (run.folder, frozen))
     losses = f"validation loss {min(own, other):.3f} against {max(own, other):.3f}"
     if own <= other:

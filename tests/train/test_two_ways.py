@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +103,18 @@ def test_a_run_killed_between_the_two_goes_on_with_the_second(
     train(config, quiet=True)
     assert trained == [FOLDER, "run", "run"]
     assert (tmp_path / "run" / "report.html").exists()
+
+
+def test_a_finished_run_does_without_its_other_way(
+    done: Path, colours: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(done, tmp_path / "run", ignore=shutil.ignore_patterns(FOLDER))
+    before = (tmp_path / "run" / "model.safetensors").read_bytes()
+    config = tiny_config(colours, tmp_path / "run", **SHORT)
+    run = find_run(replace(config, out=str(done)))
+    assert run is not None
+    assert "is not there any more" in keep_better(replace(run, folder=tmp_path / "run"))
+    assert (tmp_path / "run" / "model.safetensors").read_bytes() == before
 
 
 def test_a_history_that_cannot_be_read(done: Path, colours: Path) -> None:
