@@ -54,6 +54,8 @@ def test_what_is_typed_wrong_is_one_line(tmp_path: Path, capsys: Output) -> None
     words = ["--out", str(tmp_path), "--clips", "4", "--ship"]
     assert run_trunks({"tiny": TINY}, words, tmp_path) == 2
     assert "--ship packs what the recipe gives" in capsys.readouterr().err
+    assert run_trunks({"tiny": TINY}, ["--out", str(tmp_path), "--clips", "0"], tmp_path) == 2
+    assert "--clips is 0; it needs a number from 1" in capsys.readouterr().err
     assert run_trunks({"tiny": TINY}, ["--leave-out", "everything"], tmp_path) == 2
     assert "invalid choice: 'everything'" in capsys.readouterr().err
 

@@ -56,7 +56,7 @@ def _run(trunks: Mapping[str, PretrainConfig], words: Sequence[str], folder: Pat
         trunks[options.trunk],
         left_out=tuple(sorted(options.leave_out)),
         seed=options.seed,
-        clips=options.clips or trunks[options.trunk].clips,
+        clips=trunks[options.trunk].clips if options.clips is None else options.clips,
     )
     if options.ship and config != trunks[options.trunk]:
         raise InputError(
