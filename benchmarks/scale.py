@@ -92,7 +92,8 @@ def _label(network: Network, clips: torch.Tensor) -> None:
 def measure_reading(cores: int, rounds: int) -> float:
     """Return the clips a second that threads decode, resize and crop from files."""
     videos = [Video(str(path), str(number)) for number, path in enumerate(find_clips())]
-    infos = open_videos(videos * 4, cores).infos
+    # Enough that a thread which is done does not wait for the longest video of all.
+    infos = open_videos(videos * max(4, 2 * cores), cores).infos
     loader = ClipLoader(
         FrameStore(infos, SPEC), [0] * len(infos), 4, 0, Augmentation(), threads=cores
     )

@@ -21,6 +21,10 @@ JOBS: tuple[tuple[str, str, float], ...] = (
     ("TV-L1 flow of 260,000 clips", "flow_pairs_per_second", FLOW_PAIRS),
 )
 UNITS = (1, 8, 64)
+_FED = (
+    " Reading is not in them either: it is for the processor's cores, and a GPU that outruns them "
+    "waits; compare the rate at which 2 cores read."
+)
 PRICES = {"core": 0.04, "GPU": 2.5}
 """Of an hour, in dollars: round numbers of what clouds ask. Put your own in their place."""
 
@@ -42,16 +46,19 @@ def format_tables(rows: Sequence[dict[str, Any]]) -> str:
     ]
     lines += [
         f"| {row['hardware']}, batch {row['batch']} | {row['date']} "
-        f"| {row['train_clips_per_second']:.3g} clips/s | {row['label_clips_per_second']:.3g} "
-        f"clips/s | {row['read_clips_per_second']:.3g} clips/s "
-        f"| {row['flow_pairs_per_second']:.3g} pairs/s |"
+        f"| {_rate(row, 'train_clips_per_second', 'clips/s')} "
+        f"| {_rate(row, 'label_clips_per_second', 'clips/s')} "
+        f"| {_rate(row, 'read_clips_per_second', 'clips/s')} "
+        f"| {_rate(row, 'flow_pairs_per_second', 'pairs/s')} |"
         for row in rows
     ]
     for row in rows:
         lines += ["", *_format_jobs(row)]
-    if not any(row["unit"] == "GPU" for row in rows):
-        lines += ["", "GPUs: not measured yet; none was lent. No row is made up for them."]
     return "\n".join(lines)
+
+
+def _rate(row: dict[str, Any], key: str, unit: str) -> str:
+    return "-" if row[key] is None else f"{row[key]:.3g} {unit}"
 
 
 def _format_jobs(row: dict[str, Any]) -> list[str]:
@@ -62,7 +69,7 @@ def _format_jobs(row: dict[str, Any]) -> list[str]:
         f"Measured on {row['units']} {unit}{'' if row['units'] == 1 else 's'}; every other count "
         "is **extrapolated** as if the rate grew with the number. Labelling and flow are work on "
         "videos that need nothing of each other; training must exchange gradients too, which is "
-        "not in these figures.",
+        f"not in these figures.{_FED if unit == 'GPU' else ''}",
         "",
         f"| job | {' | '.join(heads)} |",
         "|---|" + "---|" * len(UNITS),
@@ -70,6 +77,6 @@ def _format_jobs(row: dict[str, Any]) -> list[str]:
     for name, key, work in JOBS:
         hours = [work / (row[key] / row["units"] * count) / 3600 for count in UNITS]
         costs = [hour * count * PRICES[unit] for hour, count in zip(hours, UNITS, strict=True)]
-        cells = [f"{h:,.0f} h, ${c:,.0f}" for h, c in zip(hours, costs, strict=True)]
+        cells = [f"{h:,.{0 if h >= 10 else 1}f} h, ${c:,.0f}" for h, c in zip(hours, costs, strict=True)]
         lines.append(f"| {name} | {' | '.join(cells)} |")
     return lines

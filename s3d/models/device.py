@@ -27,6 +27,12 @@ def choose_device(name: str) -> str:
     return "cuda" if has_gpu and name != "cpu" else "cpu"
 
 
+def try_kernels(device: str) -> None:
+    """Let a GPU's library time its kernels on each new shape: in training, shapes come again."""
+    if device == "cuda":
+        torch.backends.cudnn.benchmark = True
+
+
 def name_processor(device: str) -> str:
     """Return what computes on a device, "cpu" or "cuda", as its maker calls it."""
     if device == "cuda":

@@ -29,7 +29,7 @@ class Losses:
     """Hold the parts of a step's loss, and how often the class was named."""
 
     parts: dict[str, Tensor]
-    top1: float
+    top1: Tensor
 
     @property
     def total(self) -> Tensor:
@@ -83,8 +83,7 @@ class Heads(nn.Module):
                 flow_loss(self.fine(maps[FINE]), batch.grids)
                 + flow_loss(self.coarse(maps[COARSE]), batch.grids)
             ) / 2
-        top1 = float((logits.argmax(1) == batch.verbs).float().mean())
-        return Losses(parts, top1)
+        return Losses(parts, (logits.argmax(1) == batch.verbs).float().mean())
 
     def _camera_loss(self, pooled: Tensor, batch: WorldBatch) -> Tensor:
         said = self.cameras(pooled)

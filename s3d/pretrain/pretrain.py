@@ -22,7 +22,7 @@ from s3d.clip import ClipSpec
 from s3d.data.world.batches import WorldBatch, WorldPlan, stream_batches
 from s3d.errors import InputError
 from s3d.files import make_folder, write_bytes
-from s3d.models.device import choose_device
+from s3d.models.device import choose_device, try_kernels
 from s3d.models.model_file import ModelFile, save_model
 from s3d.models.network import Network, build
 from s3d.pretrain.heads import Heads
@@ -52,7 +52,8 @@ class Run:
     step: int = 0
     seconds: float = 0.0
     waited: float = 0.0
-    sums: dict[str, float] = field(default_factory=dict)
+    device: str = "cpu"
+    sums: dict[str, Tensor] = field(default_factory=dict)
 
 
 def pretrain(
@@ -74,7 +75,9 @@ def pretrain(
     _load(run, out)
     last = config.steps if until is None else min(until, config.steps)
     batches = stream_batches(
-        [(step, plan_at(config, step)) for step in range(run.step, last)], processes
+        [(step, plan_at(config, step)) for step in range(run.step, last)],
+        processes,
+        pins=run.device == "cuda",
     )
     saved = time.monotonic()
     for batch, waited in _timed(batches):
@@ -106,12 +109,14 @@ def start_run(config: PretrainConfig) -> Run:
     """Return a run at its first step."""
     torch.manual_seed(config.seed)
     device = choose_device("auto")
+    try_kernels(device)
     network = build(config.network, num_classes=STAND_IN_CLASSES, width=config.width)
     heads = Heads(network).to(device)
     network.to(device)
     both = torch.nn.ModuleList([network, heads])
     optimizer = make_optimizer(both, config, config.lr)
-    return Run(config, network.train(), heads.train(), optimizer, AveragedWeights(both, config.ema))
+    average = AveragedWeights(both, config.ema)
+    return Run(config, network.train(), heads.train(), optimizer, average, device=device)
 
 
 def _advance(run: Run, batch: WorldBatch) -> None:
@@ -120,8 +125,8 @@ def _advance(run: Run, batch: WorldBatch) -> None:
     rate = learning_rate(config, config.lr, run.step, config.steps)
     for group in run.optimizer.param_groups:
         group["lr"] = rate
-    batch = batch.to(run.heads.verbs.weight.device)
-    with mixed_precision(batch.frames.device.type):
+    batch = batch.to(torch.device(run.device))
+    with mixed_precision(run.device):
         losses = run.heads(run.network, to_clips(batch.frames), batch, config.left_out)
     run.optimizer.zero_grad(set_to_none=True)
     losses.total.backward()
@@ -130,8 +135,9 @@ def _advance(run: Run, batch: WorldBatch) -> None:
     run.optimizer.step()
     run.average.update(both, run.step)
     run.step += 1
-    for name, value in (*losses.parts.items(), ("top1", torch.tensor(losses.top1))):
-        run.sums[name] = run.sums.get(name, 0.0) + float(value.detach()) / LOG_STEPS
+    # Read when they are logged: a GPU would be waited for at each step.
+    for name, value in (*losses.parts.items(), ("top1", losses.top1)):
+        run.sums[name] = run.sums.get(name, 0.0) + value.detach().float() / LOG_STEPS
 
 
 def to_clips(frames: Tensor) -> Tensor:
@@ -165,7 +171,7 @@ def _save(run: Run, out: Path) -> None:
         "heads": run.heads.state_dict(),
         "optimizer": run.optimizer.state_dict(),
         "average": run.average.average,
-        "sums": run.sums,
+        "sums": {name: float(value) for name, value in run.sums.items()},
     }
     save_state(out / "state.pt", state)
     both = torch.nn.ModuleList([run.network, run.heads])
@@ -189,7 +195,8 @@ def _load(run: Run, out: Path) -> None:
         run.optimizer.load_state_dict(state["optimizer"])
         run.average.load(state["average"])
         run.step, run.seconds = int(state["step"]), float(state["seconds"])
-        run.waited, run.sums = float(state["waited"]), dict(state["sums"])
+        run.waited = float(state["waited"])
+        run.sums = {name: torch.tensor(v, device=run.device) for name, v in state["sums"].items()}
         _cut_log(out, run.step)
     except (KeyError, RuntimeError, ValueError, TypeError):
         raise InputError(
@@ -213,7 +220,7 @@ def _log(run: Run, out: Path) -> None:
         "hours": round(run.seconds / 3600, 4),
         "clips_per_second": round(run.step * run.config.batch / run.seconds, 1),
         "waited_share": round(run.waited / run.seconds, 4),
-        **{name: round(value, 4) for name, value in run.sums.items()},
+        **{name: round(float(value), 4) for name, value in run.sums.items()},
     }
     run.sums = {}
     with (out / "log.jsonl").open("a", encoding="utf-8") as file:

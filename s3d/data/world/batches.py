@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -35,8 +35,15 @@ class WorldBatch:
     has_cut: Tensor
 
     def to(self, device: torch.device) -> WorldBatch:
-        """Return the batch on a device."""
-        return WorldBatch(*(getattr(self, f.name).to(device) for f in fields(self)))
+        """Return the batch on a device; from pinned memory it is still on its way there."""
+        return self._map(lambda values: values.to(device, non_blocking=True))
+
+    def pin_memory(self) -> WorldBatch:
+        """Return the batch in memory that a GPU reads by itself; PyTorch's loader calls this."""
+        return self._map(Tensor.pin_memory)
+
+    def _map(self, change: Callable[[Tensor], Tensor]) -> WorldBatch:
+        return WorldBatch(*(change(getattr(self, f.name)) for f in fields(self)))
 
 
 @dataclass(frozen=True)
@@ -100,7 +107,7 @@ class _Batches(Dataset[WorldBatch]):
 
 
 def stream_batches(
-    plans: list[tuple[int, WorldPlan]], processes: int, ahead: int = 4
+    plans: list[tuple[int, WorldPlan]], processes: int, ahead: int = 4, pins: bool = False
 ) -> Iterator[WorldBatch]:
     """Yield batches in order, drawn ahead of their use.
 
@@ -108,6 +115,7 @@ def stream_batches(
         plans: The number of each batch and what is drawn.
         processes: That draw; 0 draws here, when a batch is asked for.
         ahead: Batches that each process has ready.
+        pins: They come in pinned memory, for a GPU.
     """
     loader = DataLoader(
         _Batches(plans),
@@ -115,6 +123,7 @@ def stream_batches(
         num_workers=processes,
         prefetch_factor=ahead if processes else None,
         worker_init_fn=_be_alone if processes else None,
+        pin_memory=pins,
     )
     yield from loader
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from s3d.data.world import company_verbs as company
+from s3d.data.world import encounter_verbs as encounters
 from s3d.data.world import figure_verbs as figures
 from s3d.data.world import thing_verbs as things
 from s3d.data.world.play import Play
@@ -45,18 +47,18 @@ VERBS: tuple[Verb, ...] = (
     Verb("bounce", "", things.bounce),
     Verb("orbit_clockwise", "orbit_anticlockwise", things.orbit),
     Verb("zigzag", "", things.zigzag),
-    Verb("approach", "leave", things.approach),
-    Verb("meet", "part", things.meet),
-    Verb("collide", "", things.collide),
-    Verb("merge", "split", things.merge),
-    Verb("push", "pull", things.push),
-    Verb("knock", "unknock", things.knock),
-    Verb("pass_by", "", things.pass_by),
-    Verb("follow", "follow_backwards", things.follow),
-    Verb("circle_clockwise", "circle_anticlockwise", things.circle),
-    Verb("throw", "", things.throw),
-    Verb("burst", "gather", things.burst),
-    Verb("pour", "", things.pour),
+    Verb("approach", "leave", encounters.approach),
+    Verb("meet", "part", encounters.meet),
+    Verb("collide", "", encounters.collide),
+    Verb("merge", "split", encounters.merge),
+    Verb("push", "pull", encounters.push),
+    Verb("knock", "unknock", encounters.knock),
+    Verb("pass_by", "", encounters.pass_by),
+    Verb("follow", "follow_backwards", encounters.follow),
+    Verb("circle_clockwise", "circle_anticlockwise", encounters.circle),
+    Verb("throw", "", encounters.throw),
+    Verb("burst", "gather", encounters.burst),
+    Verb("pour", "", encounters.pour),
     Verb("stand", "", figures.stand),
     Verb("walk", "walk_backwards", figures.walk),
     Verb("run", "run_backwards", figures.run),
@@ -74,22 +76,24 @@ VERBS: tuple[Verb, ...] = (
     Verb("raise_arms", "lower_arms", figures.raise_arms),
     Verb("dance", "", figures.dance),
     Verb("gesture", "", figures.gesture),
-    Verb("talk", "", figures.talk),
-    Verb("shake_hands", "", figures.shake_hands),
-    Verb("hug", "let_go", figures.hug),
-    Verb("fight", "", figures.fight),
-    Verb("wrestle", "", figures.wrestle),
-    Verb("shove", "shove_backwards", figures.shove),
-    Verb("knock_down", "knock_down_backwards", figures.knock_down),
-    Verb("beat_down", "", figures.beat_down),
-    Verb("brawl", "", figures.brawl),
-    Verb("chase", "chase_backwards", figures.chase),
-    Verb("walk_together", "walk_together_backwards", figures.walk_together),
-    Verb("walk_past", "", figures.walk_past),
-    Verb("crowd", "", figures.crowd),
-    Verb("dance_together", "", figures.dance_together),
+    Verb("talk", "", company.talk),
+    Verb("shake_hands", "", company.shake_hands),
+    Verb("hug", "let_go", company.hug),
+    Verb("fight", "", company.fight),
+    Verb("wrestle", "", company.wrestle),
+    Verb("shove", "shove_backwards", company.shove),
+    Verb("knock_down", "knock_down_backwards", company.knock_down),
+    Verb("beat_down", "", company.beat_down),
+    Verb("brawl", "", company.brawl),
+    Verb("chase", "chase_backwards", company.chase),
+    Verb("walk_together", "walk_together_backwards", company.walk_together),
+    Verb("walk_past", "", company.walk_past),
+    Verb("crowd", "", company.crowd),
+    Verb("dance_together", "", company.dance_together),
 )
-THING_VERBS: tuple[Verb, ...] = tuple(v for v in VERBS if v.act.__module__ == things.__name__)
+THING_VERBS: tuple[Verb, ...] = tuple(
+    v for v in VERBS if v.act.__module__ in (things.__name__, encounters.__name__)
+)
 """Those that need no figures with limbs."""
 CLASSES: tuple[str, ...] = tuple(
     name for verb in VERBS for name in (verb.name, verb.reverse) if name
