@@ -39,7 +39,7 @@ from s3d.pretrain.frozen import (
     pool_features,
     read_clips,
 )
-from s3d.pretrain.logistic import Examples
+from s3d.train.logistic import Examples
 from s3d.pretrain.probe import FoldScore, fit_probe, make_examples, score_folds
 
 CACHE = Path("runs/probe")

@@ -77,6 +77,8 @@ def _format_jobs(row: dict[str, Any]) -> list[str]:
     for name, key, work in JOBS:
         hours = [work / (row[key] / row["units"] * count) / 3600 for count in UNITS]
         costs = [hour * count * PRICES[unit] for hour, count in zip(hours, UNITS, strict=True)]
-        cells = [f"{h:,.{0 if h >= 10 else 1}f} h, ${c:,.0f}" for h, c in zip(hours, costs, strict=True)]
+        cells = [
+            f"{h:,.{0 if h >= 10 else 1}f} h, ${c:,.0f}" for h, c in zip(hours, costs, strict=True)
+        ]
         lines.append(f"| {name} | {' | '.join(cells)} |")
     return lines

@@ -43,7 +43,6 @@ from benchmarks.transfer_rows import (
 from s3d.data.videos import list_videos
 from s3d.evaluate.evaluation import evaluate
 from s3d.infer.recognizer import load
-from s3d.models.device import choose_device
 from s3d.models.model_file import ModelFile
 from s3d.models.open import open_model
 from s3d.models.shipped.table import SHIPPED
@@ -61,7 +60,7 @@ ROWS = ("fights/trunk", "fights/scratch", "fights/probe",
 
 def find_trunk() -> tuple[str, str]:
     """Return the name of the trunk that `s3d train` starts from here, and its file's sha256."""
-    name, reason = choose_trunk(TrainConfig(), choose_device("auto"))
+    name, reason = choose_trunk(TrainConfig())
     if name is None:
         raise SystemExit(f"no trunk comes with this s3d: {reason}.")
     return name, SHIPPED[name].sha256

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import inspect
 import json
 import shutil
 from pathlib import Path
@@ -135,4 +136,5 @@ def test_places_that_cannot_be_written_are_told_first(
 
 
 def test_the_verb_and_python_take_the_same_model() -> None:
-    assert verb.MODEL == search.MODEL
+    default = inspect.signature(search.similar).parameters["model"].default
+    assert default == verb.FOR_LIKENESS == "motion-wide"

@@ -16,11 +16,11 @@ from s3d.cli.parser import Verbs, add_verb
 from s3d.cli.terminal import progress_bar
 from s3d.errors import InputError
 from s3d.files import show_path, write_bytes, write_json
+from s3d.models.shipped.table import FOR_LIKENESS
 
 if TYPE_CHECKING:
     from s3d.infer.similar.similar import Found
 
-MODEL = "motion-small"
 STDOUT = "-"
 OUTPUTS = ("out", "json", "csv")
 SECONDS_BETWEEN_LINES = 60.0
@@ -46,7 +46,7 @@ def add(verbs: Verbs) -> None:
     parser.add_argument("--out", metavar="PAGE", help="write a page of one file that plays them")
     parser.add_argument("--json", metavar="FILE", help="write JSON; - prints it")
     parser.add_argument("--csv", metavar="FILE", help="write a table; - prints it")
-    add_model_options(parser, default=MODEL)
+    add_model_options(parser, default=FOR_LIKENESS)
     parser.add_argument("--at", default="mixed5c", metavar="BLOCK", help="the block [mixed5c]")
     parser.add_argument(
         "--stride", type=float, metavar="SECONDS", help="from window to window [half a window]"

@@ -27,7 +27,7 @@ from s3d.data.video_list import Video
 from s3d.errors import InputError
 from s3d.files import make_folder, write_atomically
 from s3d.models.network import Network, block_number
-from s3d.pretrain.logistic import Features
+from s3d.train.logistic import Features
 
 PROBE_SPEC = ClipSpec(frames=16, rate_fps=15.0, resize_px=(64, 64), size_px=(64, 64))
 """Two seconds, squashed: what short clips of people show, at what a narrow network takes."""

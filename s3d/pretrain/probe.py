@@ -9,7 +9,7 @@ import numpy as np
 
 from s3d.data.video_list import Video
 from s3d.errors import InputError
-from s3d.pretrain.logistic import (
+from s3d.train.logistic import (
     Examples,
     Features,
     Logistic,

@@ -25,6 +25,7 @@ class Start:
         init: As it was asked for, or the name of the trunk that was chosen.
         sha256: Of the model it named: network, labels, clip and weights.
         keeps_head: The classes are the model's own.
+        fits_head: A fresh head is first fitted to what the model gives (`s3d.train.head`).
         source: Where its weights come from.
         licence: Under which licence they may be used, and so what is trained from them.
     """
@@ -32,6 +33,7 @@ class Start:
     init: str
     sha256: str
     keeps_head: bool
+    fits_head: bool
     source: str
     licence: str
 
@@ -63,14 +65,18 @@ def make_start(origin: Origin, labels: Sequence[str]) -> tuple[Start | None, tup
         return None, (origin.reason,) if origin.reason else ()
     model = origin.model.model
     keeps_head = tuple(labels) == model.labels
-    start = Start(origin.init, fingerprint(model), keeps_head, model.source, model.licence)
+    fits_head = origin.is_shipped and not keeps_head
+    start = Start(
+        origin.init, fingerprint(model), keeps_head, fits_head, model.source, model.licence
+    )
     lines = [f"starts from {origin.init}: {describe_network(model.network)}{_whence(origin)}"]
     if keeps_head:
         lines.append(f"its head is kept, since its {len(labels)} classes are these")
     elif model.labels:
         lines.append(f"its head of {len(model.labels)} classes gives way to one of {len(labels)}")
     else:
-        lines.append(f"a fresh head for {len(labels)} classes")
+        fitted = ", first fitted to what it gives" if fits_head else ""
+        lines.append(f"a fresh head for {len(labels)} classes{fitted}")
     return start, tuple(lines)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, replace
 from itertools import islice
@@ -25,9 +25,10 @@ from s3d.models.model_file import ModelFile, load_model, save_model
 from s3d.models.network import Network, build
 from s3d.models.processes import ALONE, Processes
 from s3d.models.sync_norm import synchronise_norms
-from s3d.train.begin import load_weights
+from s3d.train.begin import Start, load_weights
 from s3d.train.display import Display
 from s3d.train.distributed import add_gradients, hold_back, seed_dropout
+from s3d.train.head import fit_head
 from s3d.train.optimise import compute_loss, learning_rate, make_optimizer, mixed_precision
 from s3d.train.plan import count_cores
 from s3d.train.report import Epoch
@@ -72,7 +73,7 @@ class Trainer:
         self.kept: Kept | None = None
         state = processes.first(lambda: load_state(run.state_path))
         if state is None and plan.start and processes.is_first:
-            load_weights(plan.start, config, self.network, str(run.folder))
+            self._take_start(plan.start, numbers)
         processes.copy_first(self.network)
         if self.trunk:
             self.trunk.train()
@@ -97,6 +98,15 @@ class Trainer:
         if state is not None:
             self._take_up(state)
         self.classify = add_gradients(self.network, self.trunk, processes)
+
+    def _take_start(self, start: Start, numbers: Sequence[int]) -> None:
+        run, config = self.run, self.run.config
+        load_weights(start, config, self.network, str(run.folder))
+        if start.fits_head:
+            stage = self.display.stage("fitting the head")
+            threads = config.threads or self._share_cores()
+            own = numbers[: len(run.train)]
+            fit_head(self.network, self.store, run.train, own, config.seed, threads, stage)
 
     def _load_clips(self) -> ClipLoader:
         config, store = self.run.config, self.store

@@ -43,12 +43,11 @@ class Origin:
         return self.model is not None and self.model.is_shipped
 
 
-def find_origin(config: TrainConfig, device: str) -> Origin:
+def find_origin(config: TrainConfig) -> Origin:
     """Return what a run is to start from.
 
     Args:
         config: What was asked for.
-        device: cpu or cuda, which gets the wider of two trunks.
 
     Raises:
         InputError: There is no model of this name, or it does not fit the other options.
@@ -58,7 +57,7 @@ def find_origin(config: TrainConfig, device: str) -> Origin:
     if config.init == NONE:
         return Origin()
     if config.init is None:
-        name, reason = choose_trunk(config, device)
+        name, reason = choose_trunk(config)
         return _start_at_random(config, reason) if name is None else _start_from_trunk(name)
     start = open_start(config.init, config.network, config.width, config.style)
     _check_agrees(config, start.model)
@@ -92,13 +91,15 @@ def open_again(chosen: str, config: TrainConfig) -> ModelFile:
 
 
 def choose_trunk(
-    config: TrainConfig, device: str, table: Mapping[str, Shipped] = SHIPPED
+    config: TrainConfig, table: Mapping[str, Shipped] = SHIPPED
 ) -> tuple[str | None, str]:
     """Return the name of the trunk that fits what was asked for; None where none does, and why.
 
+    Of two that fit it is the wider: where clips are few it names more of them, and takes two cores
+    little longer than the narrow network of a training from scratch. See docs/trunk.md.
+
     Args:
         config: What was asked for.
-        device: cpu gets the narrowest that fits, cuda the widest.
         table: The trunks there are.
 
     Raises:
@@ -109,8 +110,7 @@ def choose_trunk(
     fitting = [name for name, trunk in table.items() if _fits(config, trunk)]
     if not fitting:
         return None, f"nothing that comes with s3d is {_describe_asked(config)}"
-    choose = max if device == "cuda" else min
-    return choose(fitting, key=lambda name: table[name].width), ""
+    return max(fitting, key=lambda name: table[name].width), ""
 
 
 def _fits(config: TrainConfig, trunk: Shipped) -> bool:

@@ -49,7 +49,7 @@ def prepare_run(config: TrainConfig, machine: Machine, stage: Callable[[str], Pr
         InputError: The data cannot be trained on.
     """
     _check_options(config)
-    origin = find_origin(config, machine.device)
+    origin = find_origin(config)
     threads = config.threads or machine.cores
     listed = list_videos(config.data)
     notes = [f"{listed.source}: {listed.count_parts()} videos are there"] if listed.missing else []

@@ -80,7 +80,7 @@ def validate(
     at_once = max(1, CLIPS_AT_ONCE_PIXELS // pixels)
     groups = [videos[start : start + at_once] for start in range(0, len(videos), at_once)]
     own, failures = list[Tensor | None](), dict[int, str]()
-    with _evaluating(network), torch.no_grad():
+    with evaluating(network), torch.no_grad():
         for part in processes.share(groups):
             if kept:
                 found = _score_features(kept, part, failures)
@@ -108,7 +108,7 @@ def validate(
 
 
 @contextmanager
-def _evaluating(network: nn.Module) -> Iterator[None]:
+def evaluating(network: nn.Module) -> Iterator[None]:
     """Put a network in eval mode, and each of its parts back into the mode it was in."""
     modes = [(module, module.training) for module in network.modules()]
     network.eval()

@@ -32,7 +32,7 @@ from tests.tiny import TINY, tiny_config
 from tests.train.test_plan import make_info
 
 CPU = Machine("cpu", 2)
-NAME = "motion-small"
+NAME = "motion-wide"
 TWO = {
     "small": Shipped("narrow", "small.safetensors", "", "s3d", 0.25),
     "wide": Shipped("wide", "wide.safetensors", "", "s3d_g", 0.5),
@@ -51,27 +51,26 @@ def make_run(colours: Path, tmp_path: Path) -> MakeRun:
 
 
 @pytest.mark.parametrize(
-    ("options", "on_cpu", "on_cuda"),
+    ("options", "wanted"),
     [
-        ({}, "small", "wide"),
-        ({"network": "s3d"}, "small", "small"),
-        ({"network": "s" * 11}, "small", "small"),  # the same network by its word
-        ({"network": "s3d_g"}, "wide", "wide"),
-        ({"width": 0.5}, "wide", "wide"),
-        ({"style": "paper"}, "small", "wide"),
-        ({"network": "s3d", "width": 0.5}, None, None),
-        ({"network": "i2d"}, None, None),
-        ({"width": 1.0}, None, None),
-        ({"style": "torchvision"}, None, None),
-        ({"flow": "folder"}, None, None),
+        ({}, "wide"),
+        ({"network": "s3d"}, "small"),
+        ({"network": "s" * 11}, "small"),  # the same network by its word
+        ({"network": "s3d_g"}, "wide"),
+        ({"width": 0.5}, "wide"),
+        ({"width": 0.25}, "small"),
+        ({"style": "paper"}, "wide"),
+        ({"network": "s3d", "width": 0.5}, None),
+        ({"network": "i2d"}, None),
+        ({"width": 1.0}, None),
+        ({"style": "torchvision"}, None),
+        ({"flow": "folder"}, None),
     ],
 )
 def test_the_trunk_that_fits_what_was_asked_for_is_chosen(
-    options: dict[str, Any], on_cpu: str | None, on_cuda: str | None
+    options: dict[str, Any], wanted: str | None
 ) -> None:
-    config = TrainConfig(**options)
-    assert choose_trunk(config, "cpu", TWO)[0] == on_cpu
-    assert choose_trunk(config, "cuda", TWO)[0] == on_cuda
+    assert choose_trunk(TrainConfig(**options), TWO)[0] == wanted
 
 
 @pytest.mark.parametrize(
@@ -87,28 +86,28 @@ def test_the_trunk_that_fits_what_was_asked_for_is_chosen(
     ],
 )
 def test_it_is_said_why_weights_are_random(options: dict[str, Any], said: str) -> None:
-    found = find_origin(TrainConfig(**options), "cpu")
+    found = find_origin(TrainConfig(**options))
     assert found.model is None
     assert found.reason == f"starts from random weights: {said} (--init)"
     block = TrainConfig(**options, freeze_until="mixed4f")
     with pytest.raises(InputError, match="--freeze-until mixed4f keeps weights that nothing has"):
-        find_origin(block, "cpu")
+        find_origin(block)
 
 
 def test_random_weights_that_were_asked_for_need_no_reason() -> None:
-    found = find_origin(TrainConfig(init="none"), "cpu")
+    found = find_origin(TrainConfig(init="none"))
     assert (found.init, found.model, found.reason) == (None, None, None)
 
 
 @pytest.mark.parametrize("option", [{"network": "s4d"}, {"style": "cubist"}])
 def test_unknown_names_are_refused(option: dict[str, Any]) -> None:
     with pytest.raises(InputError, match="unknown"):
-        find_origin(TrainConfig(**option), "cpu")
+        find_origin(TrainConfig(**option))
 
 
 def test_auto_and_nothing_are_one() -> None:
     assert TrainConfig(init="auto", freeze_until="auto") == TrainConfig()
-    assert find_origin(TrainConfig(init="auto"), "cpu").init == NAME
+    assert find_origin(TrainConfig(init="auto")).init == NAME
 
 
 def test_a_file_in_the_way_is_not_the_trunk(
@@ -117,23 +116,23 @@ def test_a_file_in_the_way_is_not_the_trunk(
     spec = ClipSpec(4, 8.0, (36, 36), (32, 32))
     monkeypatch.chdir(tmp_path)
     save_model(NAME, ModelFile(build("i2d", num_classes=2, width=0.02), (), spec))
-    assert find_origin(TrainConfig(), "cpu").is_shipped
-    assert not find_origin(TrainConfig(init=NAME), "cpu").is_shipped
+    assert find_origin(TrainConfig()).is_shipped
+    assert not find_origin(TrainConfig(init=NAME)).is_shipped
 
 
 def test_a_run_starts_from_it_and_says_so(make_run: MakeRun) -> None:
     run = make_run(freeze_until="mixed3c")
     plan, shipped = run.plan, SHIPPED[NAME]
-    assert (plan.word, plan.width) == (shipped.network, 0.25)
+    assert (plan.word, plan.width) == (shipped.network, 0.5)
     assert plan.start is not None
     assert (plan.start.init, plan.start.licence) == (NAME, "Apache-2.0")
     assert (plan.freeze_until, plan.also_until) == ("mixed3c", None)
     assert plan.views > 0
     assert plan.reasons[0] == (
-        f"starts from {NAME}: {shipped.network} x 0.25 (style paper), {shipped.title}, shipped "
+        f"starts from {NAME}: {shipped.network} x 0.5 (style paper), {shipped.title}, shipped "
         "with s3d (--init none to start at random)"
     )
-    assert plan.reasons[1] == "a fresh head for 2 classes"
+    assert plan.reasons[1] == "a fresh head for 2 classes, first fitted to what it gives"
     assert plan.reasons[2].startswith("blocks up to and with mixed3c stay as they are")
     start_run(run)
     trainer = open_trainer(run, CPU, Display(quiet=True))
@@ -162,7 +161,7 @@ def test_from_random_weights_nothing_is_frozen(make_run: MakeRun, options: dict[
 
 def test_its_name_does_what_was_chosen_and_takes_other_networks_no_more(make_run: MakeRun) -> None:
     assert make_run(init=NAME).plan == make_run().plan
-    with pytest.raises(InputError, match=r"--network i2d does not fit --init motion-small, which"):
+    with pytest.raises(InputError, match=r"--network i2d does not fit --init motion-wide, which"):
         make_run(init=NAME, network="i2d")
 
 
@@ -261,7 +260,7 @@ def test_a_run_that_began_needs_the_very_trunk_until_its_first_state(
         other.network.conv1a[0].weight[0] += 1
     with monkeypatch.context() as patch:
         patch.setattr(origin_module, "load_shipped", lambda name: other)
-        with pytest.raises(InputError, match=r"motion-small: is not the model any more that the"):
+        with pytest.raises(InputError, match=r"motion-wide: is not the model any more that the"):
             open_trainer(run, CPU, Display(quiet=True))
     gone = replace(run.plan, start=replace(run.plan.start, init="motion-gone"))
     with pytest.raises(InputError, match=r"'motion-gone' does not come .* run in .* starts from"):

@@ -26,7 +26,7 @@ LOW = "mixed4e.entry.weight"
 
 def is_trunk(path: Path) -> bool:
     """Return whether the low blocks of a model are those of the trunk."""
-    trunk = weights_of(load_shipped("motion-small").network)
+    trunk = weights_of(load_shipped("motion-wide").network)
     return torch.equal(weights_of(load_model(path).network)[LOW], trunk[LOW])
 
 

@@ -20,9 +20,8 @@ from s3d.infer.similar.index import Index, Name, Windows, name_video
 from s3d.infer.similar.query import Query, compute_query
 from s3d.infer.similar.rank import Hit, find_span, rank
 from s3d.models.model_file import weights_sha256
+from s3d.models.shipped.table import FOR_LIKENESS
 
-MODEL = "motion-small"
-"""Comes with the package."""
 MOST_TOP = 10_000
 WINDOWS_TO_A_SPAN = 2
 
@@ -79,7 +78,7 @@ class Found:
 def similar(
     query: AnyPath,
     folder: AnyPath,
-    model: AnyPath = MODEL,
+    model: AnyPath = FOR_LIKENESS,
     top: int = 10,
     *,
     start_seconds: float | None = None,

@@ -10,7 +10,7 @@ import torch
 from torch.nn import functional as F
 
 from s3d.errors import InputError
-from s3d.pretrain.logistic import (
+from s3d.train.logistic import (
     DEFAULT_STRENGTH,
     STRENGTHS,
     Examples,
