@@ -39,8 +39,8 @@ from s3d.pretrain.frozen import (
     pool_features,
     read_clips,
 )
-from s3d.train.logistic import Examples
 from s3d.pretrain.probe import FoldScore, fit_probe, make_examples, score_folds
+from s3d.train.logistic import Examples
 
 CACHE = Path("runs/probe")
 

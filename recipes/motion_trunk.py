@@ -6,8 +6,8 @@ Draws every clip from the seed while it trains, and goes on where it was killed.
 trunk into the package, 16 bits a kernel weight, and says its hash, which
 s3d/models/shipped/table.py records. --leave-out flow (or verbs, pairs, facts, figures) does without
 an ingredient; --clips 60000 learns from fewer. What each is worth: `scripts/benchmark transfer`,
-docs/trunk.md. Those that are shipped were learnt on an H200, in seven minutes; on two cores
-motion-small takes an hour or two. On another kind of machine the last bits, and so the hash, differ.
+docs/trunk.md. Those that are shipped were learnt on an H200, in seven minutes; two cores take an
+hour or two for motion-small. On another kind of machine the last bits, and so the hash, differ.
 """
 
 from __future__ import annotations

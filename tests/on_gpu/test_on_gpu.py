@@ -33,7 +33,11 @@ from tests.models.published.publish import make_network
 from tests.tiny import tiny_config, tiny_words
 from tests.tolerances import share_of_norm
 
-pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU is here")
+pytestmark = [
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU is here"),
+    # What torch.compile imports is deprecated, by PyTorch's own word.
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+]
 SPEC = ClipSpec(frames=8, size_px=(48, 48), resize_px=(48, 48), mean=(0.1, 0.5, 0.9))
 TF32 = 2e-3
 """Of the norm: a GPU may multiply with 10 bits of mantissa where single precision is asked for."""
