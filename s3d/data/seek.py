@@ -8,6 +8,8 @@ on pictures whose followers look back past them.
 
 from __future__ import annotations
 
+from array import array
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from heapq import heappop, heappush
 from typing import NamedTuple
@@ -131,11 +133,13 @@ class SpareStamps:
         """
         is_spare = points.is_spare[: len(stamps)].copy()
         is_spare[wanted] = False
-        self.stamps = stamps[is_spare]  # An array: those of hours would be megabytes in a set.
+        # An array: those of hours would be megabytes in a set. Not numpy's: each packet is asked
+        # about by itself, and readers in other threads wait meanwhile.
+        self.stamps = array("q", stamps[is_spare].astype(np.int64).tobytes())
 
     def __contains__(self, stamp: int) -> bool:
-        place = int(np.searchsorted(self.stamps, stamp))
-        return place < len(self.stamps) and int(self.stamps[place]) == stamp
+        place = bisect_left(self.stamps, stamp)
+        return place < len(self.stamps) and self.stamps[place] == stamp
 
 
 def frames_by_seeking(
