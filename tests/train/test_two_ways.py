@@ -62,10 +62,17 @@ def test_both_ways_are_trained_and_the_better_is_kept(
     set_loss(done, 0.5)
     set_loss(frozen, 0.7)
     before = (done / "model.safetensors").read_bytes()
-    assert "training all blocks validated better: validation loss 0.500 against 0.700" in (
-        keep_better(run)
+    assert keep_better(run) == (
+        "training all blocks validated better: validation loss 0.700 with low blocks as they are, "
+        "0.500 with all trained"
     )
     assert (done / "model.safetensors").read_bytes() == before
+
+    set_loss(frozen, 0.54)
+    assert "leaving low blocks as they are is kept in doubt: validation loss 0.540" in (
+        keep_better(run)
+    )
+    assert (done / "model.safetensors").read_bytes() == (frozen / "model.safetensors").read_bytes()
 
     set_loss(frozen, 0.3)
     assert "leaving low blocks as they are validated better" in keep_better(run)
@@ -76,7 +83,7 @@ def test_both_ways_are_trained_and_the_better_is_kept(
 
     # What was added to the model since then stays.
     (done / "model.safetensors").write_bytes(b"with a metric")
-    assert "validation loss 0.300 against 0.500" in keep_better(run)
+    assert "0.300 with low blocks as they are, 0.500 with" in keep_better(run)
     assert (done / "model.safetensors").read_bytes() == b"with a metric"
     train(config)
     assert "this run is finished" in capsys.readouterr().err
