@@ -10,9 +10,8 @@ from s3d.train.config import TrainConfig
 FROZEN = "mixed4f"
 FEW_BITS = 1000.0
 """Of what the labels say in all, clips x log2 of the classes. Below it a run trains twice, with
-blocks up to FROZEN as they are and with all, and keeps what validates better: neither won on every
-data set of this size, and the loss on held-out sources told which in 8 of 9 trials. See
-docs/trunk.md."""
+blocks up to FROZEN as they are and with all, and keeps what validates better, in doubt the former
+(`s3d.train.two_ways`): neither won on every data set of this size. See docs/trunk.md."""
 
 
 @dataclass(frozen=True)
