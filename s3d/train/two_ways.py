@@ -21,8 +21,8 @@ from s3d.train.run import Run, find_run, remove_parts, start_run
 FOLDER = "frozen"
 IN_DOUBT = 0.1
 """By what share of the validation loss training all blocks must be the better. Few held-out clips
-do not tell what lies closer, and in doubt blocks that have seen more than these clips go further: in
-five of six such cases on the fights (docs/trunk.md)."""
+do not tell what lies closer, and in doubt blocks that have seen more than these clips go further
+in five of six such cases on the fights (docs/trunk.md)."""
 _REPORT = "report.html"
 _KEPT = ("model.safetensors", "report.png", _REPORT)
 """The report last: where it is that of the better, all is."""
