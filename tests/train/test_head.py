@@ -52,7 +52,7 @@ def test_it_tells_the_classes_before_anything_is_trained(
     places = list(range(len(videos)))
     found, wanted = (validate(n, store, places, numbers) for n in (fitted, fresh))
     assert found.top1 > 0.9
-    assert found.loss < 0.5 * wanted.loss
+    assert found.loss < 0.6 * wanted.loss
     assert told[-1] == (len(videos), len(videos))
     changed = {
         name

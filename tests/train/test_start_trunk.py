@@ -28,6 +28,7 @@ from s3d.train.plan import Machine, make_plan
 from s3d.train.prepare import prepare_run
 from s3d.train.run import Run, find_run, start_run
 from s3d.train.train import open_trainer, train
+from s3d.train.validate import validate
 from tests.tiny import TINY, tiny_config
 from tests.train.test_plan import make_info
 
@@ -118,6 +119,19 @@ def test_a_file_in_the_way_is_not_the_trunk(
     save_model(NAME, ModelFile(build("i2d", num_classes=2, width=0.02), (), spec))
     assert find_origin(TrainConfig()).is_shipped
     assert not find_origin(TrainConfig(init=NAME)).is_shipped
+
+
+@pytest.mark.parametrize(("init", "is_fitted"), [(None, True), ("none", False)])
+def test_its_head_is_fitted_before_the_first_step(
+    make_run: MakeRun, init: str | None, is_fitted: bool
+) -> None:
+    torch.set_num_threads(1)
+    run = make_run(init=init, freeze_until="none")
+    assert (run.plan.start is not None and run.plan.start.fits_head) == is_fitted
+    trainer = open_trainer(run, CPU, Display(quiet=True))
+    videos = list(range(len(run.train)))
+    found = validate(trainer.network, trainer.store, videos, trainer.labels[: len(videos)])
+    assert (found.loss < 0.6) == is_fitted
 
 
 def test_a_run_starts_from_it_and_says_so(make_run: MakeRun) -> None:
