@@ -9,7 +9,8 @@ from typing import Any
 
 from s3d.data.find_videos import find_videos
 from s3d.data.frame_folder import find_frame_folder
-from s3d.data.paths import AnyPath
+from s3d.data.paths import AnyPath, check_file, is_url
+from s3d.data.shards.members import find_member
 from s3d.errors import InputError
 from s3d.files import cache_folder, show_path
 from s3d.infer.engines.int8 import INT8
@@ -154,13 +155,18 @@ def find_similar(
 
 
 def check_query(path: str) -> None:
-    """Check that a query is one video.
+    """Check that a query is one video that is there, before a model is opened for it.
 
     Raises:
-        InputError: It is a folder of many.
+        InputError: It is a folder of many, or there is no such file.
     """
-    if Path(path).is_dir() and not find_frame_folder(path):
-        raise InputError(f"{show_path(path)}: is a folder; the query is one video. Name one in it.")
+    if Path(path).is_dir():
+        if not find_frame_folder(path):
+            raise InputError(
+                f"{show_path(path)}: is a folder; the query is one video. Name one in it."
+            )
+    elif not is_url(path) and find_member(path) is None:
+        check_file(path)
 
 
 def list_named(folder: str, out: Path) -> list[tuple[str, Name]]:

@@ -221,6 +221,8 @@ def test_what_cannot_be_searched(model: Path, films: Path, tmp_path: Path, home:
         InputError, match=r"films\d*: is a folder; the query is one video. Name one"
     ):
         check_query(str(films))
+    with pytest.raises(InputError, match=r"gone\.mp4: no such file"):
+        check_query(str(films / "gone.mp4"))
     with pytest.raises(InputError, match=r"none: no such folder. Check the path."):
         list_named(str(tmp_path / "none"), tmp_path)
     (tmp_path / "empty").mkdir()
