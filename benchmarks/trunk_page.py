@@ -76,11 +76,11 @@ Written by `scripts/benchmark trunk_page` from `docs/trunk.json` and
 `benchmarks/results/transfer.json`; not by hand. Measured up to {record["date"]} on {record["cpu"]}.
 
 `s3d train DIR` starts from `{record["trunk"]["name"]}`, weights that come inside the package.
-They were learnt from video that our own code draws: no download, nobody's licence but ours. First
-the fresh head is fitted to what the trunk gives, a linear classifier; then the network is trained,
-where clips are few once with its lower blocks as they are and once with all, and what validates
-better is kept, in doubt the former. This page says what that is worth where clips are few, beside
-the same training from random weights, and what did not work.
+They were learnt from video that our own code draws: no download, nobody's licence but ours. Where
+clips are few, the fresh head is first fitted to what the trunk gives, a linear classifier; then the
+network is trained once with its lower blocks as they are and once with all, and what validates
+better is kept, in doubt the former. This page says what that is worth, beside the same training
+from random weights, and what did not work.
 """
 
 

@@ -15,6 +15,7 @@ from s3d.models.shipped.table import SHIPPED
 from s3d.train.config import TrainConfig
 from s3d.train.describe import describe_network
 from s3d.train.origin import Origin, open_again
+from s3d.train.scarcity import is_scarce
 
 
 @dataclass(frozen=True)
@@ -51,12 +52,15 @@ class Start:
         return cls(**values)
 
 
-def make_start(origin: Origin, labels: Sequence[str]) -> tuple[Start | None, tuple[str, ...]]:
+def make_start(
+    origin: Origin, labels: Sequence[str], clips: int
+) -> tuple[Start | None, tuple[str, ...]]:
     """Say what is taken of a model.
 
     Args:
         origin: What to start from.
         labels: The classes to train.
+        clips: To train on.
 
     Returns:
         The start, None for random weights; and a line a decision.
@@ -65,7 +69,7 @@ def make_start(origin: Origin, labels: Sequence[str]) -> tuple[Start | None, tup
         return None, (origin.reason,) if origin.reason else ()
     model = origin.model.model
     keeps_head = tuple(labels) == model.labels
-    fits_head = origin.is_shipped and not keeps_head
+    fits_head = origin.is_shipped and not keeps_head and is_scarce(clips, len(labels))
     start = Start(
         origin.init, fingerprint(model), keeps_head, fits_head, model.source, model.licence
     )

@@ -1,8 +1,9 @@
 """A fresh head on a trunk that has learnt to see: fitted to what the trunk gives, then trained.
 
-A head at random would send its noise down into the trunk until it has learnt itself, and what few
-clips cannot teach again is then lost. Source: Kumar et al., Fine-Tuning can Distort Pretrained
-Features (2022), where linear probing comes before fine-tuning.
+Where clips are few: a head at random would send its noise down into the trunk until it has learnt
+itself, and what few clips cannot teach again is then lost. Many clips did better with a fresh one
+(docs/trunk.md). Source: Kumar et al., Fine-Tuning can Distort Pretrained Features (2022), where
+linear probing comes before fine-tuning.
 """
 
 from __future__ import annotations

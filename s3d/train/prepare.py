@@ -130,7 +130,7 @@ def _plan_start(
     counts: tuple[int, int],
 ) -> Plan:
     """Add to a plan what is taken of a model, what stays so, and how often that is computed."""
-    start, lines = make_start(origin, labels)
+    start, lines = make_start(origin, labels, counts[0])
     freezing = plan_freezing(config, origin.is_shipped, counts, len(labels))
     plan = replace(plan, start=start, freeze_until=freezing.until, also_until=freezing.also_until)
     views, told = choose_views(config, plan, *counts)

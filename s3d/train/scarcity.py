@@ -45,7 +45,7 @@ def plan_freezing(
         return Freezing(block, None, f"blocks up to and with {block} stay as they are")
     if config.freeze_until is not None or not is_shipped:
         return Freezing()
-    if held_out == 0 or count_bits(clips, classes) >= FEW_BITS:
+    if held_out == 0 or not is_scarce(clips, classes):
         return Freezing()
     return Freezing(
         None,
@@ -53,6 +53,11 @@ def plan_freezing(
         f"trains twice, with blocks up to {FROZEN} as they are, then all, and keeps what validates "
         f"better: {clips} clips of {classes} classes are few (--freeze-until)",
     )
+
+
+def is_scarce(clips: int, classes: int) -> bool:
+    """Return whether so many labels say little."""
+    return count_bits(clips, classes) < FEW_BITS
 
 
 def count_bits(clips: int, classes: int) -> float:

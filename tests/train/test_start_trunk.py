@@ -19,6 +19,7 @@ from s3d.models.shipped.table import SHIPPED, Shipped
 from s3d.models.shipped.trunks import load_shipped
 from s3d.train import origin as origin_module
 from s3d.train import train as train_module
+from s3d.train.begin import make_start
 from s3d.train.config import TrainConfig
 from s3d.train.display import Display
 from s3d.train.loop import Trainer
@@ -132,6 +133,15 @@ def test_its_head_is_fitted_before_the_first_step(
     videos = list(range(len(run.train)))
     found = validate(trainer.network, trainer.store, videos, trainer.labels[: len(videos)])
     assert (found.loss < 0.6) == is_fitted
+
+
+def test_of_many_clips_the_head_learns_with_the_rest() -> None:
+    origin = find_origin(TrainConfig())
+    for clips, is_fitted in ((999, True), (1000, False)):  # two classes: a bit a clip
+        start, lines = make_start(origin, ("a", "b"), clips)
+        assert start is not None
+        assert start.fits_head == is_fitted
+        assert ("first fitted to what it gives" in lines[1]) == is_fitted
 
 
 def test_a_run_starts_from_it_and_says_so(make_run: MakeRun) -> None:
