@@ -26,8 +26,7 @@ from s3d.train.validate import evaluating
 
 LAST_BLOCK = "mixed5c"
 VIEWS = 4
-"""Clips of each video, where that is not too many in all."""
-MOST_CLIPS = 4000
+"""Clips of each video; where heads are fitted there are a thousand videos at the most."""
 
 
 def fit_head(
@@ -55,14 +54,13 @@ def fit_head(
     Returns:
         Whether it was: not where a class has no video that can be read.
     """
-    chosen = choose_videos(numbers)
-    views = max(1, min(VIEWS, MOST_CLIPS // max(1, len(chosen))))
+    chosen = [video for video, number in enumerate(numbers) if number >= 0]
     rows: list[npt.NDArray[np.float32]] = []
     labels: list[int] = []
     groups: list[int] = []
     names: dict[str, int] = {}
     with evaluating(network), torch.no_grad():
-        frames = run_ahead(lambda v: _read(store, v, views, seed), chosen, threads, threads)
+        frames = run_ahead(lambda v: _read(store, v, seed), chosen, threads, threads)
         for count, (video, clips) in enumerate(zip(chosen, frames, strict=True), 1):
             progress(count, len(chosen))
             if clips is None:
@@ -77,20 +75,9 @@ def fit_head(
     return True
 
 
-def choose_videos(numbers: Sequence[int], most: int = MOST_CLIPS) -> list[int]:
-    """Return the videos that are learnt from: all, or of each class as many as of every other."""
-    seen: dict[int, int] = {}
-    turns = []
-    for video, number in enumerate(numbers):
-        if number >= 0:
-            seen[number] = seen.get(number, 0) + 1
-            turns.append((seen[number], number, video))
-    return sorted(video for _, _, video in sorted(turns)[:most])
-
-
-def _read(store: FrameStore, video: int, views: int, seed: int) -> Frames | None:
+def _read(store: FrameStore, video: int, seed: int) -> Frames | None:
     """Return clips (V, T, H, W, C) of a video as it is; None where it cannot be read."""
-    draws = [draw_view(store, video, Augmentation(jitter=0.0), seed, view) for view in range(views)]
+    draws = [draw_view(store, video, Augmentation(jitter=0.0), seed, view) for view in range(VIEWS)]
     try:
         return read_clips(store, video, draws)
     except InputError:

@@ -15,7 +15,7 @@ from s3d.data.videos import list_videos
 from s3d.errors import InputError
 from s3d.models.network import Network
 from s3d.models.shipped.trunks import load_shipped
-from s3d.train.head import choose_videos, fit_head
+from s3d.train.head import fit_head
 from s3d.train.validate import validate
 
 SPEC = ClipSpec(4, 8.0, (32, 32), (32, 32), "squash")
@@ -113,10 +113,3 @@ def _let_fail(store: FrameStore, failing: set[int], monkeypatch: pytest.MonkeyPa
         return read(video, *words)  # type: ignore[arg-type]
 
     monkeypatch.setattr(store, "read", fail)
-
-
-def test_of_many_videos_every_class_gives_as_many() -> None:
-    numbers = [0] * 10 + [-1] * 3 + [1] * 2 + [2] * 10
-    assert choose_videos(numbers) == [*range(10), *range(13, 25)]
-    chosen = choose_videos(numbers, most=8)
-    assert [numbers[video] for video in chosen] == [0, 0, 0, 1, 1, 2, 2, 2]
